@@ -1,0 +1,5 @@
+"""`python -m legato` is the command `legato`."""
+
+from legato.cli import main
+
+main()

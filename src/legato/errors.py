@@ -1,0 +1,41 @@
+"""Everything Legato raises, by whose fault it is.
+
+What a function or a caller does wrong is data (`model.outcome`), never an exception that escapes: exceptions are
+for whoever starts, configures or extends Legato.
+"""
+
+
+class LegatoError(Exception):
+    """The root of every error that Legato raises on purpose."""
+
+
+class DefinitionError(LegatoError):
+    """A definition or a setting cannot be used; the message holds every problem with its place and remedy."""
+
+
+class NotJSON(LegatoError):
+    """A payload that must be looked into is not what it declares to be, or cannot be held in JSON."""
+
+
+class UnknownFlow(LegatoError):
+    """No flow has this name."""
+
+
+class HostStop(BaseException):
+    """The process is told to stop (KeyboardInterrupt, SystemExit) while the kernel ran; the host passes it on."""
+
+
+class Refused(LegatoError):
+    """Raised by a Python function to say a definite no: nothing was done, and trying again would not help."""
+
+    def __init__(self, detail: str, status: int = 422) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class ComeAgain(LegatoError):
+    """Raised by a Python function that did nothing and asks to be called again, after `delay` seconds if given."""
+
+    def __init__(self, detail: str, delay: float | None = None) -> None:
+        super().__init__(detail)
+        self.delay = delay

@@ -1,0 +1,92 @@
+"""How a call can end, as data (contract 1), and why a run failed.
+
+Connectors only classify. What follows from an outcome (retry, undo, the caller's status) is decided by pure functions
+in `policy` and carried out by the host, once.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from legato.model.payload import EMPTY, Payload
+
+Kind = Literal["ok", "refused", "retryable", "unknown", "cancelled"]
+Reason = Literal["failed", "deadline", "cancelled", "disconnect", "overloaded", "mistake"]
+
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 503})
+
+
+class Outcome:
+    """One call's end.
+
+    `status` is the function's HTTP status, 0 when no answer came. `detail` says in words what went wrong;
+    `retry_after` is the function's wish in seconds; `overloaded` marks a refusal by our own limits.
+    """
+
+    __slots__ = ("detail", "kind", "overloaded", "payload", "retry_after", "status")
+
+    def __init__(
+        self,
+        kind: Kind,
+        payload: Payload = EMPTY,
+        status: int = 0,
+        detail: str = "",
+        retry_after: float | None = None,
+        overloaded: bool = False,
+    ) -> None:
+        self.kind: Kind = kind
+        self.payload = payload
+        self.status = status
+        self.detail = detail
+        self.retry_after = retry_after
+        self.overloaded = overloaded
+
+    @property
+    def effect_possible(self) -> bool:
+        """Whether the function may have done its work: then an undo is due when the flow fails."""
+        return self.kind == "ok" or self.kind == "unknown"
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.kind!r}, {self.status}, {self.detail!r})"
+
+
+def classify(status: int) -> Kind:
+    """The outcome of a complete answer by its status (contract 1).
+
+    A redirect is `unknown`: it is not followed, and whether the work was done cannot be told from it.
+    """
+    if 200 <= status < 300:
+        return "ok"
+    if status in RETRYABLE_STATUSES:
+        return "retryable"
+    if 400 <= status < 500:
+        return "refused"
+    return "unknown"
+
+
+class Failure:
+    """Why a step, and with it its flow, ended without a value.
+
+    `siblings` are the branches of a parallel that had failed of themselves when it ended, this one included.
+    `undo` lists what was compensated once the run has ended: (path, whether it succeeded).
+    """
+
+    __slots__ = ("function", "outcome", "path", "reason", "siblings", "undo")
+
+    def __init__(
+        self,
+        reason: Reason,
+        outcome: Outcome,
+        path: str = "",
+        function: str = "",
+        siblings: tuple[Failure, ...] = (),
+    ) -> None:
+        self.reason: Reason = reason
+        self.outcome = outcome
+        self.path = path
+        self.function = function
+        self.siblings = siblings
+        self.undo: list[tuple[str, bool]] = []
+
+    def __repr__(self) -> str:
+        return f"Failure({self.reason!r}, {self.path!r}, {self.outcome!r})"

@@ -1,0 +1,67 @@
+"""How steps get their ids (contract 2): by position and by what the author wrote, never by a counter of a run.
+
+An id is unique within its scope: the flow, or one branch of a parallel. Nested sequences share their scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from legato.model.flow import CallStep, ParallelStep, SequenceStep, Step
+from legato.model.names import expression_name
+
+
+def steps_in_scope(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps that share one scope, in document order; the branches of a parallel are scopes of their own."""
+    for step in steps:
+        yield step
+        if isinstance(step, SequenceStep):
+            yield from steps_in_scope(step.steps)
+
+
+def natural_id(step: Step) -> str:
+    """The id before collisions: the explicit one, else the function's name, else the kind of step."""
+    if step.id:
+        return step.id
+    match step:
+        case CallStep():
+            return step.function
+        case SequenceStep():
+            return "steps"
+        case ParallelStep():
+            return "parallel"
+
+
+class Scope:
+    """Gives out ids in one scope. Explicit ids keep theirs; automatic ones that collide get `_2`, `_3` in order.
+
+    Ids that differ only by `-` and `_` collide, because an expression could not tell them apart.
+    """
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._taken = {expression_name(step.id) for step in steps_in_scope(steps) if step.id}
+
+    def id_of(self, step: Step) -> str:
+        """The id of the next step in document order."""
+        if step.id:
+            return step.id
+        base = natural_id(step)
+        candidate, n = base, 1
+        while expression_name(candidate) in self._taken:
+            n += 1
+            candidate = f"{base}_{n}"
+        self._taken.add(expression_name(candidate))
+        return candidate
+
+
+def colliding_ids(steps: Sequence[Step]) -> list[Step]:
+    """Steps whose explicit id repeats an earlier explicit one of the same scope: an error for formats to report."""
+    seen: set[str] = set()
+    repeats: list[Step] = []
+    for step in steps_in_scope(steps):
+        if step.id:
+            name = expression_name(step.id)
+            if name in seen:
+                repeats.append(step)
+            seen.add(name)
+    return repeats

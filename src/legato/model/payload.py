@@ -1,0 +1,173 @@
+"""A payload: media type and bytes. Decoded only when somebody looks inside, at most once.
+
+The bytes stay in the chunks in which they came, so that a large body passes through a flow without being copied.
+An empty payload is what `null` looks like on the wire.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from legato.errors import NotJSON
+
+JSON = b"application/json"
+MAX_DEPTH = 128  # contract 9: deeper documents are attacks, and recursive readers down the line break on them
+
+_parse = msgspec.json.Decoder(msgspec.Raw).decode
+_encode = msgspec.json.encode
+
+
+class Payload:
+    """A media type (as on the wire, empty when none was given) and a body in chunks.
+
+    Immutable by agreement: whoever holds one may send it again.
+    """
+
+    __slots__ = ("_json", "chunks", "content_type", "encoding", "size")
+
+    def __init__(
+        self, content_type: bytes, chunks: Sequence[bytes], size: int | None = None, encoding: bytes = b""
+    ) -> None:
+        self.content_type = content_type
+        self.chunks = chunks
+        self.size = sum(map(len, chunks)) if size is None else size
+        self.encoding = encoding
+        self._json: bytes | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The whole body; several chunks are joined once."""
+        chunks = self.chunks
+        if len(chunks) != 1:
+            self.chunks = chunks = (b"".join(chunks),)
+        return chunks[0]
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the media type says JSON: `application/json` or any `+json` (RFC 6839), parameters aside."""
+        if self.content_type == JSON:
+            return True
+        media = self.content_type.split(b";", 1)[0].strip().lower()
+        return media == JSON or media.endswith(b"+json")
+
+    def json(self) -> bytes:
+        """The body as a part of a JSON document: checked, not decoded.
+
+        JSON is itself, text a string, nothing `null`. Raises NotJSON for a body that declares JSON and is not
+        (syntax, UTF-8, depth over 128), and for one that is neither JSON nor text.
+        """
+        if self._json is None:
+            self._json = self._as_json()
+        return self._json
+
+    def _as_json(self) -> bytes:
+        if not self.size:
+            return b"null"
+        if self.encoding:
+            raise NotJSON(f"the body is encoded ({self.encoding.decode('latin-1')})")
+        body = self.body
+        if self.is_json:
+            check_json(body)
+            return body
+        media = self.content_type.split(b";", 1)[0].strip().lower()
+        if not media:
+            try:
+                check_json(body)
+                return body
+            except NotJSON:
+                pass
+        try:
+            return _encode(body.decode("utf-8"))
+        except UnicodeDecodeError:
+            name = media.decode("latin-1") or "bytes of no declared type"
+            raise NotJSON(f"{name} of {self.size} bytes is neither JSON nor text") from None
+
+    def lenient_json(self) -> bytes:
+        """As `json`, but never fails: what does not parse is a string, what is no text is base64 in a string.
+
+        This is fnkit's rule for parallel results, with its corruption of binary bodies mended.
+        """
+        if self.is_json and not self.encoding:
+            try:
+                return self.json()
+            except NotJSON:
+                pass
+        body = self.body if self.size else b""
+        try:
+            return _encode(body.decode("utf-8"))
+        except UnicodeDecodeError:
+            return _encode(base64.b64encode(body).decode("ascii"))
+
+    def value(self) -> object:
+        """The decoded value, for code that looks inside. Raises NotJSON as `json` does."""
+        return msgspec.json.decode(self.json())
+
+    def excerpt(self, limit: int = 2048) -> str:
+        """The first `limit` bytes as text, for messages."""
+        head = b""
+        for chunk in self.chunks:
+            head += chunk[: limit - len(head)]
+            if len(head) >= limit:
+                break
+        return head.decode("utf-8", "replace")
+
+    def __repr__(self) -> str:
+        return f"Payload({self.content_type!r}, {self.excerpt(60)!r}, size={self.size})"
+
+
+EMPTY = Payload(b"", (b"",), 0)
+
+
+def check_json(body: bytes) -> None:
+    """Raise NotJSON unless `body` is one JSON document in UTF-8 of bounded depth. Builds no objects."""
+    try:
+        _parse(body)
+        if not body.isascii():
+            body.decode("utf-8")  # msgspec's Raw admits invalid UTF-8
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotJSON(f"declared as JSON but {error}") from None
+    except RecursionError:
+        raise NotJSON("JSON nested too deep") from None
+    # Fewer bytes or brackets than twice the limit cannot be too deep, which settles it for nearly every body.
+    if len(body) > 2 * MAX_DEPTH and body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+        raise NotJSON(f"JSON nested deeper than {MAX_DEPTH}")
+
+
+def _depth(body: bytes) -> int:
+    """The deepest nesting of a valid JSON document: brackets are counted, those inside strings are not."""
+    depth = deepest = 0
+    in_string = escaped = False
+    for byte in body:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def json_payload(value: object) -> Payload:
+    """A JSON payload of a Python value. Raises NotJSON for what JSON cannot hold."""
+    try:
+        body = _encode(value)
+    except (TypeError, ValueError, RecursionError, OverflowError, UnicodeError) as error:
+        raise NotJSON(f"{type(value).__name__} cannot be written as JSON: {error}") from None
+    return Payload(JSON, (body,), len(body))
+
+
+def join_object(parts: Mapping[bytes, bytes]) -> Payload:
+    """One JSON object out of encoded names and checked JSON parts, spliced: nothing is decoded."""
+    body = b"{" + b",".join([name + b":" + part for name, part in parts.items()]) + b"}"
+    return Payload(JSON, (body,), len(body))
