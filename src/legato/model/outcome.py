@@ -20,10 +20,12 @@ class Outcome:
     """One call's end.
 
     `status` is the function's HTTP status, 0 when no answer came. `detail` says in words what went wrong;
-    `retry_after` is the function's wish in seconds; `overloaded` marks a refusal by our own limits.
+    `retry_after` is the function's wish in seconds; `overloaded` marks a refusal by our own limits. `maybe_done` is
+    set by the host when an earlier attempt of the same call ended `unknown`: a refusal of the second attempt says
+    nothing about the first.
     """
 
-    __slots__ = ("detail", "kind", "overloaded", "payload", "retry_after", "status")
+    __slots__ = ("detail", "kind", "maybe_done", "overloaded", "payload", "retry_after", "status")
 
     def __init__(
         self,
@@ -40,11 +42,12 @@ class Outcome:
         self.detail = detail
         self.retry_after = retry_after
         self.overloaded = overloaded
+        self.maybe_done = False
 
     @property
     def effect_possible(self) -> bool:
         """Whether the function may have done its work: then an undo is due when the flow fails."""
-        return self.kind == "ok" or self.kind == "unknown"
+        return self.kind == "ok" or self.kind == "unknown" or self.maybe_done
 
     def __repr__(self) -> str:
         return f"Outcome({self.kind!r}, {self.status}, {self.detail!r})"

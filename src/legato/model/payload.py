@@ -7,6 +7,7 @@ An empty payload is what `null` looks like on the wire.
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -15,6 +16,8 @@ from legato.errors import NotJSON
 
 JSON = b"application/json"
 MAX_DEPTH = 128  # contract 9: deeper documents are attacks, and recursive readers down the line break on them
+MAX_EXPANDED = 64 * 1024 * 1024  # as much as an answer may have: a small encoded body must not become a huge one
+_WINDOW = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # zlib's window bits; 16 more mean a gzip header
 
 _parse = msgspec.json.Decoder(msgspec.Raw).decode
 _encode = msgspec.json.encode
@@ -66,9 +69,7 @@ class Payload:
     def _as_json(self) -> bytes:
         if not self.size:
             return b"null"
-        if self.encoding:
-            raise NotJSON(f"the body is encoded ({self.encoding.decode('latin-1')})")
-        body = self.body
+        body = self.plain_body()
         if self.is_json:
             check_json(body)
             return body
@@ -85,17 +86,36 @@ class Payload:
             name = media.decode("latin-1") or "bytes of no declared type"
             raise NotJSON(f"{name} of {self.size} bytes is neither JSON nor text") from None
 
+    def plain_body(self) -> bytes:
+        """The body without its content encoding. Raises NotJSON for an unknown, broken or exploding one."""
+        encoding = self.encoding.strip().lower()
+        if not encoding:
+            return self.body
+        if encoding not in _WINDOW:
+            raise NotJSON(f"the body is encoded as {encoding.decode('latin-1')}, which is passed on but not read here")
+        inflate = zlib.decompressobj(_WINDOW[encoding])
+        try:
+            plain = inflate.decompress(self.body, MAX_EXPANDED)
+        except zlib.error as error:
+            raise NotJSON(f"the body is not the {encoding.decode()} that it declares: {error}") from None
+        if not inflate.eof:
+            raise NotJSON(f"the {encoding.decode()} body is cut short or expands beyond {MAX_EXPANDED} bytes")
+        return plain
+
     def lenient_json(self) -> bytes:
         """As `json`, but never fails: what does not parse is a string, what is no text is base64 in a string.
 
         This is fnkit's rule for parallel results, with its corruption of binary bodies mended.
         """
-        if self.is_json and not self.encoding:
+        if self.is_json and self.size:
             try:
                 return self.json()
             except NotJSON:
                 pass
-        body = self.body if self.size else b""
+        try:
+            body = self.plain_body() if self.size else b""
+        except NotJSON:
+            body = self.body
         try:
             return _encode(body.decode("utf-8"))
         except UnicodeDecodeError:

@@ -1,0 +1,48 @@
+"""How long each part runs, what is sent and expected, and the ratios the project requires of itself."""
+
+from dataclasses import dataclass
+
+PARTS = ("cpu", "features", "latency", "memory", "bodies")
+PATHS = {"sequence": "/seq", "parallel": "/par"}
+TOKEN = "bench-token"
+HEADERS = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
+NAMES = ("a", "b", "c")
+CONNECTIONS = 16
+
+# Keys in order and no spaces: an answer is then the same bytes whichever language parsed and wrote it again.
+REQUEST = b'{"order":1234,"customer":"c-77"}'
+ANSWER = b'{"fn":"%b","note":"an answer, sixty-six bytes","ok":true,"z":[1,2]}'
+ANSWERS = {name: ANSWER % name.encode() for name in NAMES}
+EXPECTED = {
+    "sequence": ANSWERS["c"],
+    "parallel": b"{" + b",".join(b'"%b":%b' % (name.encode(), ANSWERS[name]) for name in NAMES) + b"}",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    rounds: int
+    warm_seconds: int
+    cpu_seconds: int
+    latency_seconds: float
+    body_rounds: int
+    body_seconds: float
+    idle_connections: int
+
+
+NORMAL = Plan(5, 2, 2, 4.0, 3, 1.5, 10_000)
+QUICK = Plan(3, 1, 1, 2.0, 1, 0.7, 10_000)
+
+# (kind of flow, peer) -> (required, wanted): Legato's CPU per request over the peer's, at most
+CPU_LIMITS: dict[tuple[str, str], tuple[float, float | None]] = {
+    ("sequence", "floor"): (1.7, 1.4),
+    ("sequence", "bun"): (0.95, 0.8),
+    ("sequence", "go"): (0.65, None),
+    ("sequence", "aiohttp"): (0.25, None),
+    ("parallel", "floor"): (2.0, None),
+    ("parallel", "bun"): (1.15, None),
+    ("parallel", "go"): (0.65, None),
+    ("parallel", "aiohttp"): (0.25, None),
+}
+BODY_SIZES = {"100 B": 100, "1 KB": 1000, "10 KB": 10_000, "100 KB": 100_000, "1 MB": 1_000_000, "10 MB": 10_000_000}
+BODY_LIMITS = {"1 MB": 1.3}

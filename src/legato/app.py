@@ -1,0 +1,138 @@
+"""The one place that names classes: from settings to stores, connectors, host, orchestrator, gateway and server."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from legato.admin.app import admin_app
+from legato.connectors.builtin import BuiltinConnector
+from legato.connectors.http import HttpConnector
+from legato.connectors.python import PythonConnector
+from legato.errors import DefinitionError
+from legato.formats import read_all
+from legato.gateway.gateway import Gateway
+from legato.hosts.inline import InlineHost
+from legato.model.bundle import Bundle
+from legato.model.problem import Problem
+from legato.model.settings import Settings
+from legato.orchestrator import Orchestrator
+from legato.ports import Connector
+from legato.stores.files import FileStore
+from legato.telemetry.log import Log
+from legato.telemetry.metrics import Metrics
+from legato.transport.server import ServerProtocol
+from legato.transport.wheel import Wheel
+
+
+class App:
+    """A gateway put together, before it runs. Python functions are imported from the settings' folder."""
+
+    def __init__(self, settings: Settings, log: Log | None = None) -> None:
+        folder = str(Path(settings.folder).resolve())
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        self.settings = settings
+        self.log = log or Log()
+        self.metrics = Metrics()
+        self.wheel = Wheel()
+        self.http = HttpConnector(self.wheel, settings.limits.answer_body)
+        self.connectors: dict[str, Connector] = {
+            "http": self.http,
+            "python": PythonConnector(),
+            "builtin": BuiltinConnector(),
+        }
+        self.host = InlineHost(self.wheel, self.log)
+        self.orchestrator = Orchestrator(settings, self.host, self.connectors, self.metrics)
+        self.gateway = Gateway(settings, self.orchestrator, self.log)
+        self.stopping = False
+        self.metrics.gauge("legato_definitions", "Definitions by state.", "state", self.orchestrator.states)
+        self.metrics.gauge("legato_upstream_connections", "Connections to functions.", "state", self.http.connections)
+
+    def load(self) -> list[Problem]:
+        """Read and deploy the flows; give every problem found."""
+        bundle, problems = read_flows(self.settings)
+        problems += self.orchestrator.deploy(bundle)
+        self.gateway.serve_flows()
+        return problems
+
+    async def close(self) -> None:
+        """Wait for the runs, then give back connections and threads."""
+        await self.host.drain(self.settings.limits.drain)
+        for connector in self.connectors.values():
+            await connector.close()
+        self.wheel.close()
+        self.log.flush()
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
+        yield
+        self.stopping = True
+        await self.close()
+
+    def server(self) -> uvicorn.Server:
+        """The server, ready to run. Raises DefinitionError for an address that must not be listened on unprotected."""
+        settings = self.settings
+        check_exposure(settings)
+        protocol = functools.partial(ServerProtocol, service=self.gateway, limits=settings.limits, wheel=self.wheel)
+        kind, host, port = listen_address(settings.listen)
+        config = uvicorn.Config(
+            admin_app(self.orchestrator, self.metrics, lambda: self.stopping, self._lifespan),
+            http=protocol,  # type: ignore[arg-type]
+            loop="uvloop",
+            lifespan="on",
+            host=host,
+            port=port,
+            uds=host if kind == "unix" else None,
+            ws="none",
+            interface="asgi3",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            backlog=4096,
+            timeout_graceful_shutdown=max(1, int(settings.limits.drain)),
+        )
+        return _Server(config, self)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells the app as soon as it is asked to stop."""
+
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        self._app.stopping = True
+        await super().shutdown(sockets)  # type: ignore[arg-type]
+
+
+def read_flows(settings: Settings) -> tuple[Bundle, list[Problem]]:
+    """Read every definition that the settings name."""
+    sources, problems = FileStore(Path(settings.folder) / settings.flows).load()
+    return read_all(sources), problems
+
+
+def listen_address(listen: str) -> tuple[str, str, int]:
+    """(`tcp` or `unix`, host or path, port) of a `listen` setting that has been checked."""
+    if listen.startswith("unix:"):
+        return "unix", listen.removeprefix("unix:"), 0
+    host, _, port = listen.rpartition(":")
+    return "tcp", host.strip("[]"), int(port)
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raise DefinitionError where anybody on the network could start flows (contract 5)."""
+    kind, host, _ = listen_address(settings.listen)
+    loopback = kind == "unix" or host in ("localhost", "::1") or host.startswith("127.")
+    if not (loopback or settings.tokens or settings.open):
+        raise DefinitionError(
+            f"refusing to listen on {settings.listen} without a credential: "
+            "set LEGATO_TOKEN or auth.tokens, or say --open if everybody may start flows"
+        )

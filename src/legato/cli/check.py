@@ -1,0 +1,49 @@
+"""`legato check`: every problem of every file, at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from legato.app import check_flows, read_flows
+from legato.cli.project import SETTINGS_FILE, load_settings, show
+from legato.formats import read
+from legato.model.problem import Problem
+from legato.stores.files import read_file
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+def check(paths: tuple[Path, ...]) -> None:
+    """Check flows and settings: syntax, names, references, functions.
+
+    \b
+    PATHS are folders with a legato.yaml, or single files; without any, this folder.
+        legato check
+        legato check flows/process-order.yaml ../shop
+    """
+    problems: list[Problem] = []
+    flows = 0
+    for path in paths or (Path(),):
+        found, count = _check_project(path) if path.is_dir() or path.name == SETTINGS_FILE else _check_file(path)
+        problems += found
+        flows += count
+    show(problems)
+    if problems:
+        click.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", err=True)
+        raise click.exceptions.Exit(1)
+    click.echo(f"{flows} flow{'' if flows == 1 else 's'}: no problems")
+
+
+def _check_project(path: Path) -> tuple[list[Problem], int]:
+    settings = load_settings(path)
+    bundle, problems = read_flows(settings)
+    return problems + check_flows(settings, bundle), len(bundle.definitions)
+
+
+def _check_file(path: Path) -> tuple[list[Problem], int]:
+    source, problem = read_file(path)
+    if source is None:
+        return ([problem] if problem else []), 0
+    return list(read(source).problems), 1

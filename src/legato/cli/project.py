@@ -1,0 +1,35 @@
+"""Finding a project on disk: `legato.yaml` in a folder, its settings, and how problems are shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from legato.formats import read_settings
+from legato.model.problem import Problem
+from legato.model.settings import Settings
+
+SETTINGS_FILE = "legato.yaml"
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings of a folder or of a settings file; all defaults where there is no file. Ends with 2 on a problem."""
+    file = path / SETTINGS_FILE if path.is_dir() else path
+    try:
+        text = file.read_bytes() if file.exists() else b""
+    except OSError as error:
+        raise click.UsageError(f"cannot read {file}: {error.strerror}") from None
+    settings, problems = read_settings(text, str(file), str(file.parent), os.environ)
+    if settings is None:
+        show(problems)
+        raise click.exceptions.Exit(2)
+    return settings
+
+
+def show(problems: Iterable[Problem]) -> None:
+    """Print problems to standard error."""
+    for problem in problems:
+        click.echo(str(problem), err=True)

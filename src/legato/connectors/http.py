@@ -1,0 +1,176 @@
+"""Functions behind HTTP/1.1: requests are built from a prepared head, answers are classified by their status."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from time import time
+from urllib.parse import unquote, urlsplit
+
+from legato import __version__
+from legato.errors import DefinitionError
+from legato.model.flow import CallStep
+from legato.model.function import Function
+from legato.model.outcome import Kind, Outcome, classify
+from legato.model.payload import EMPTY, Payload
+from legato.model.policy import IDEMPOTENT_METHODS
+from legato.ports import Attempt
+from legato.transport.client import Headers
+from legato.transport.pool import Origin, Pool
+from legato.transport.wheel import Wheel
+
+COPY_LIMIT = 64 * 1024  # bytes; a smaller body goes out with its head in one write, a larger one is not copied
+BODILESS = frozenset({"GET", "HEAD", "DELETE"})  # contract 3: no body unless `input` is given
+
+_COMMON = f"user-agent: legato/{__version__}\r\naccept: ".encode()
+
+
+class HttpConnector:
+    """Binds functions that have a URL. Functions of one origin share a pool."""
+
+    def __init__(self, wheel: Wheel, max_answer: int) -> None:
+        self._wheel = wheel
+        self._max_answer = max_answer
+        self._pools: dict[tuple[Origin, int], Pool] = {}
+
+    def bind(self, function: Function, step: CallStep) -> HttpTarget:
+        """Prepare calls. Raises DefinitionError for a URL or certificate file that cannot be used."""
+        origin, host, path = parse_url(function)
+        key = (origin, function.connections)
+        pool = self._pools.get(key)
+        if pool is None:
+            try:
+                pool = Pool(origin, self._wheel, function.connections, self._max_answer)
+            except OSError as error:
+                raise DefinitionError(f"function {function.name}: cannot read {function.ca}: {error}") from None
+            self._pools[key] = pool
+        return HttpTarget(pool, function, step, host, path)
+
+    def connections(self) -> dict[str, float]:
+        """How many upstream connections are idle, busy and connecting."""
+        counts = [pool.counts for pool in self._pools.values()]
+        totals = [sum(column) for column in zip(*counts, strict=True)] or [0, 0, 0]
+        return dict(zip(("idle", "busy", "connecting"), totals, strict=True))
+
+    async def close(self) -> None:
+        """Close every pool."""
+        for pool in self._pools.values():
+            await pool.close()
+
+
+class HttpTarget:
+    """One function as one call step calls it."""
+
+    __slots__ = ("_forward", "_head", "_head_only", "_host", "_no_body", "_path", "_pool", "_safe", "timeout")
+
+    def __init__(self, pool: Pool, function: Function, step: CallStep, host: str, path: str) -> None:
+        self._pool = pool
+        self.timeout = step.timeout or function.timeout
+        self._safe = function.idempotent or function.keyed or step.idempotent
+        self._forward = step.forward
+        self._no_body = step.method in BODILESS
+        self._head_only = step.method == "HEAD"
+        accept = "application/json" if step.forward else "*/*"
+        self._host = f" HTTP/1.1\r\nhost: {host}\r\n".encode() + _COMMON + f"{accept}\r\nlegato-hops: ".encode()
+        self._path = (path.rstrip("/") + step.path) or "/"
+        self._head = f"{step.method} {self._path}".encode() + self._host
+        if not step.forward:
+            self._safe = self._safe or step.method in IDEMPOTENT_METHODS
+
+    def idempotent(self, attempt: Attempt) -> bool:
+        """Whether calling twice does no harm, by the function's word or the method's (RFC 9110, 9.2.2)."""
+        if self._safe or not self._forward:
+            return self._safe
+        return not attempt.payload.size and attempt.caller.method.decode("ascii") in IDEMPOTENT_METHODS
+
+    def begin(self, attempt: Attempt) -> None:
+        """Send the request on a pooled connection."""
+        payload = attempt.payload
+        if self._forward:
+            head, head_only = self._forwarded_head(attempt)
+        else:
+            head, head_only = self._head, self._head_only
+            if self._no_body:
+                payload = EMPTY
+        content_type = payload.content_type
+        head = b"%b%d\r\nidempotency-key: %b\r\ntraceparent: %b\r\n%b%b\r\n" % (
+            head,
+            attempt.caller.hops + 1,
+            attempt.idempotency_key,
+            attempt.traceparent,
+            b"content-type: %b\r\n" % content_type if content_type and payload.size else b"",
+            b"" if self._no_body else b"content-length: %d\r\n" % payload.size,
+        )
+        if payload.encoding:
+            head = b"%bcontent-encoding: %b\r\n\r\n" % (head[:-2], payload.encoding)
+        if payload.size <= COPY_LIMIT:
+            self._pool.send(self, attempt, head + payload.body, head_only)
+        else:
+            self._pool.send(self, attempt, [head, *payload.chunks], head_only)
+
+    def _forwarded_head(self, attempt: Attempt) -> tuple[bytes, bool]:
+        """fnkit's rule: POST when there is a body, else the caller's method; sub-path and query go to every step."""
+        caller = attempt.caller
+        method = b"POST" if attempt.payload.size else caller.method
+        path = self._path.encode()
+        if caller.rest:
+            path = path.rstrip(b"/") + caller.rest
+        query = b"?" + caller.query if caller.query else b""
+        return b"%b %b%b%b" % (method, path, query, self._host), method == b"HEAD"
+
+    def abort(self, attempt: Attempt) -> None:
+        """Close the attempt's connection, or take it out of the queue, and settle."""
+        self._pool.withdraw(attempt)
+        kind: Kind = "unknown" if attempt.sent else "cancelled"
+        attempt.settle(Outcome(kind, detail="aborted"))
+
+    # What the pool calls.
+
+    def answered(self, token: Attempt, status: int, headers: Headers, chunks: list[bytes], size: int) -> None:
+        """Classify a complete answer."""
+        if size:
+            encoding = headers.get(b"content-encoding", b"")
+            payload = Payload(
+                headers.get(b"content-type", b""), chunks, size, b"" if encoding == b"identity" else encoding
+            )
+        else:
+            payload = EMPTY
+        kind = classify(status)
+        if kind == "ok":
+            token.settle(Outcome("ok", payload, status))
+            return
+        retry_after = _seconds(headers.get(b"retry-after")) if kind == "retryable" else None
+        token.settle(Outcome(kind, payload, status, f"the function answered {status}", retry_after))
+
+    def broken(self, token: Attempt, sent: bool, detail: str, overloaded: bool = False) -> None:
+        """Classify a missing answer by whether anything was sent."""
+        kind: Kind = "unknown" if sent else "retryable"
+        token.settle(Outcome(kind, detail=detail, overloaded=overloaded))
+
+
+def parse_url(function: Function) -> tuple[Origin, str, str]:
+    """(origin, value of the Host header, path) of a function's URL. Raises DefinitionError when it has none."""
+    parts = urlsplit(function.url)
+    if parts.scheme == "http+unix":
+        return Origin(socket=unquote(parts.netloc)), "localhost", parts.path
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise DefinitionError(f"function {function.name}: {function.url!r} is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise DefinitionError(f"function {function.name}: {function.url!r} is not an http, https or http+unix URL")
+    tls = parts.scheme == "https"
+    origin = Origin(host=host, port=port or (443 if tls else 80), tls=tls, ca=function.ca)
+    return origin, parts.netloc.rpartition("@")[2], parts.path
+
+
+def _seconds(retry_after: bytes | None) -> float | None:
+    """Retry-After (RFC 9110, 10.2.3): seconds or a date; anything else counts as absent."""
+    if retry_after is None:
+        return None
+    text = retry_after.decode("latin-1").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time())
+    except (ValueError, TypeError, OverflowError):
+        return None

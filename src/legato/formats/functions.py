@@ -1,0 +1,92 @@
+"""The `functions` of the settings: how each function is reached, and the default for those without an entry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal, cast
+
+from legato.formats.addresses import Trouble, default_url_trouble, url_trouble
+from legato.formats.fields import Fields
+from legato.formats.naming import check_name
+from legato.formats.report import Report, shown
+from legato.formats.scalars import DAY, read_choice, read_entries, read_text
+from legato.formats.tree import Node
+from legato.model.function import Function
+from legato.model.names import fnkit_name_problem
+
+DEFAULT = "default"
+BUILTINS = ("echo", "fail", "slow")
+MAX_CONNECTIONS = 65_535  # one client address has no more ports
+
+_REACHED = ("url", "python", "builtin")
+_KNOWN = (*_REACHED, "timeout", "idempotent", "keyed", "connections", "ca")
+_PYTHON = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+
+
+def read_functions(report: Report, node: Node, default: str) -> tuple[str, dict[str, Function]]:
+    """The default URL, and the functions by name."""
+    functions: dict[str, Function] = {}
+    for name, entry in read_entries(report, node, "`functions`").items():
+        if name == DEFAULT:
+            default = _read_url(report, entry, shown(DEFAULT), default_url_trouble) or default
+        elif check_name(report, entry.key, name, fnkit_name_problem):
+            functions[name] = _read_function(report, name, entry)
+    return default, functions
+
+
+def _read_function(report: Report, name: str, node: Node) -> Function:
+    if node.kind == "text":
+        return Function(name=name, url=_read_url(report, node, shown(name), url_trouble))
+    what = f"the function {shown(name)}"
+    fields = Fields(report, node, what, _KNOWN)
+    reached = [key for key in _REACHED if fields.node(key) is not None]
+    if len(reached) != 1 and node.kind == "mapping":
+        found = " and ".join(map(shown, reached))
+        message = f"{what} is reached in one way, not by {found}" if found else f"{what} does not say how it is reached"
+        report.add(node.key, message, f"write exactly one of {', '.join(_REACHED)}")
+    defaults = Function(name=name)
+    function = Function(
+        name=name,
+        url=_if_there(fields.node("url"), lambda url: _read_url(report, url, shown(name), url_trouble)),
+        python=_if_there(fields.node("python"), lambda python: _read_python(report, python)),
+        builtin=cast(
+            "Literal['', 'echo', 'fail', 'slow']",
+            _if_there(fields.node("builtin"), lambda word: read_choice(report, word, "`builtin`", BUILTINS) or ""),
+        ),
+        timeout=fields.duration("timeout", defaults.timeout, 0.001, DAY),
+        idempotent=fields.boolean("idempotent", defaults.idempotent),
+        keyed=fields.boolean("keyed", defaults.keyed),
+        connections=fields.integer("connections", defaults.connections, 1, MAX_CONNECTIONS),
+        ca=fields.text("ca"),
+    )
+    ca = fields.node("ca")
+    if ca is not None and reached and not function.url.startswith("https:") and (function.url or "url" not in reached):
+        report.add(ca.key, "`ca` is for https only", "remove it, or call the function by https")
+    return function
+
+
+def _if_there(node: Node | None, read: Callable[[Node], str]) -> str:
+    return "" if node is None else read(node)
+
+
+def _read_url(report: Report, node: Node, label: str, check: Callable[[str], Trouble]) -> str:
+    """A URL that passes the check; empty after a problem."""
+    url = read_text(report, node, label)
+    if url is None:
+        return ""
+    trouble, remedy = check(url)
+    if not trouble:
+        return url
+    if "@" in url:
+        report.hide(node.place[0])  # what stands before it may be a password
+    report.add(node.place, f"the URL of {label} {trouble}", remedy)
+    return ""
+
+
+def _read_python(report: Report, node: Node) -> str:
+    text = read_text(report, node, "`python`")
+    if text is None or _PYTHON.fullmatch(text):
+        return text or ""
+    report.add(node.place, f"`python` is {shown(node.text)}", "write module:function, as in shop.scoring:score")
+    return ""

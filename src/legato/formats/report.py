@@ -1,0 +1,107 @@
+"""The problems of one file, collected while it is read, each with its place and the line as it was written.
+
+Reading goes on after a problem, so that one report holds them all. Nothing in here knows a language.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+
+import msgspec
+
+from legato.model.problem import Problem
+
+MAX_PROBLEMS = 100  # nobody reads more, and garbage of 1 MiB would make a hundred thousand
+_MAX_QUOTE = 160
+
+Place = tuple[int, int]  # line and column, from 1
+WHOLE_FILE: Place = (0, 0)
+
+_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")  # the line breaks that libyaml counts
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """`text` as it may stand in a message: in backquotes, short, printable."""
+    short = text if len(text) <= limit else text[: limit - 3] + "..."
+    return "`" + "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in short) + "`"
+
+
+class Report:
+    """Collects problems. `ok` tells whether the file can be used."""
+
+    def __init__(self, file: str, text: str = "") -> None:
+        self.file = file
+        self.text = text
+        self._starts = [0, *(match.end() for match in _BREAK.finditer(text))]
+        self._problems: list[Problem] = []
+        self._more = 0
+        self._hidden: set[int] = set()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong so far."""
+        return not self._problems
+
+    @property
+    def count(self) -> int:
+        """How many problems there are so far, those beyond the limit included."""
+        return len(self._problems) + self._more
+
+    @property
+    def full(self) -> bool:
+        """Whether further problems are only counted: then their remedies need no thought."""
+        return len(self._problems) >= MAX_PROBLEMS
+
+    def add(self, place: Place, message: str, remedy: str = "") -> None:
+        """Note a problem at `place`."""
+        if self.full:
+            self._more += 1
+            return
+        line, column = place
+        problem = Problem(
+            file=self.file, message=message, remedy=remedy, line=line, column=column, source=self._quote(line)
+        )
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+    def place(self, offset: int) -> Place:
+        """The place of a character by its offset in the text."""
+        line = bisect.bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+    def offset(self, place: Place) -> int:
+        """The offset in the text of a place in it."""
+        line, column = place
+        return self._starts[min(line, len(self._starts)) - 1] + column - 1
+
+    @property
+    def lines(self) -> int:
+        """How many lines the text has."""
+        return len(self._starts)
+
+    def line(self, number: int) -> str:
+        """A line of the text, without its end."""
+        if not 0 < number <= len(self._starts):
+            return ""
+        start = self._starts[number - 1]
+        following = _BREAK.search(self.text, start)
+        return self.text[start : following.start() if following else len(self.text)]
+
+    def hide(self, line: int) -> None:
+        """Never quote this line: it holds a secret."""
+        self._hidden.add(line)
+
+    def problems(self) -> list[Problem]:
+        """All problems in the order of their places."""
+        found = sorted(self._problems, key=lambda problem: (problem.line, problem.column))
+        found = [msgspec.structs.replace(each, source="") if each.line in self._hidden else each for each in found]
+        if self._more:
+            found.append(Problem(file=self.file, message=f"{self._more} more problems", remedy="mend these first"))
+        return found
+
+    def _quote(self, number: int) -> str:
+        line = self.line(number).strip()
+        if len(line) > _MAX_QUOTE:
+            line = line[: _MAX_QUOTE - 3] + "..."
+        return "".join(char if char.isprintable() else " " for char in line)

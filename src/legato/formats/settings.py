@@ -1,0 +1,127 @@
+"""`legato.yaml`: the gateway's settings. Every key has a default; tokens never appear in a message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from legato.formats.addresses import listen_trouble
+from legato.formats.document import read_document
+from legato.formats.environment import put_in_variables
+from legato.formats.fields import Fields
+from legato.formats.functions import read_functions
+from legato.formats.report import WHOLE_FILE, Report
+from legato.formats.scalars import DAY, read_text
+from legato.formats.tree import Node
+from legato.model.problem import Problem
+from legato.model.settings import Limits, Settings
+
+TOKEN_VARIABLE = "LEGATO_TOKEN"  # noqa: S105 - a variable's name
+
+_KNOWN = ("listen", "auth", "access_log", "flows", "timeout", "limits", "functions")
+_LATER = ("store", "journal", "answer_within")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_TEBIBYTE = 1024**4
+
+# limit: (its unit, the least, the most)
+_LIMITS: dict[str, tuple[str, float, float]] = {
+    "url": ("size", 256, _TEBIBYTE),
+    "header_bytes": ("size", 256, _TEBIBYTE),
+    "header_count": ("count", 1, 100_000),
+    "request_body": ("size", 0, _TEBIBYTE),
+    "answer_body": ("size", 0, _TEBIBYTE),
+    "header_time": ("duration", 0.001, DAY),
+    "body_time": ("duration", 0.001, DAY),
+    "keep_alive": ("duration", 0, DAY),
+    "drain": ("duration", 0, DAY),
+    "hops": ("count", 1, 1_000),
+}
+
+
+def read_settings(
+    text: bytes, file: str, folder: str, environment: Mapping[str, str]
+) -> tuple[Settings | None, list[Problem]]:
+    """The settings in a file's text, or every problem that it has. Nothing in it means all defaults."""
+    root, report = read_document(file, text)
+    if root is None and not report.ok:
+        # Without a tree nobody knows which line holds a token.
+        return None, [msgspec.structs.replace(problem, source="") for problem in report.problems()]
+    settings = _read(report, root or Node("mapping", WHOLE_FILE), folder, environment)
+    return (settings if report.ok else None), report.problems()
+
+
+def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str]) -> Settings:
+    for number in range(1, report.lines + 1):
+        if "token" in report.line(number).lower():
+            report.hide(number)
+    put_in_variables(report, root, environment)
+    fields = Fields(report, root, "the settings", _KNOWN, _LATER)
+    defaults = Settings()
+    functions = fields.node("functions")
+    default_function, by_name = (
+        (defaults.default_function, defaults.functions)
+        if functions is None
+        else read_functions(report, functions, defaults.default_function)
+    )
+    return Settings(
+        folder=folder,
+        listen=_read_listen(report, fields.node("listen"), defaults.listen),
+        tokens=_read_tokens(report, fields.node("auth"), environment),
+        access_log=fields.boolean("access_log", defaults.access_log),
+        flows=fields.text("flows", defaults.flows),
+        default_function=default_function,
+        functions=by_name,
+        timeout=fields.duration("timeout", defaults.timeout, 0.001, DAY),
+        limits=_read_limits(report, fields.node("limits")),
+    )
+
+
+def _read_listen(report: Report, node: Node | None, default: str) -> str:
+    if node is None:
+        return default
+    if node.kind == "integer":
+        report.add(node.place, "`listen` has no host", f"write 127.0.0.1:{node.text}")
+        return default
+    listen = read_text(report, node, "`listen`")
+    trouble, remedy = ("", "") if listen is None else listen_trouble(listen)
+    if trouble:
+        report.add(node.place, f"`listen` {trouble}", remedy)
+    return listen or default
+
+
+def _read_tokens(report: Report, auth: Node | None, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The tokens, each once. An empty one is a problem: it would let in whoever sends none."""
+    tokens: list[str] = []
+    if auth is not None:
+        fields = Fields(report, auth, "`auth`", ("tokens",))
+        for node in fields.items("tokens"):
+            report.hide(node.place[0])
+            token = read_text(report, node, "a token")
+            if token is not None and not _TOKEN.fullmatch(token):
+                report.add(node.place, "a token holds a blank or a character that no header can carry", "use another")
+            tokens.append(token or "")
+    if TOKEN_VARIABLE in environment:
+        token = environment[TOKEN_VARIABLE]
+        if not _TOKEN.fullmatch(token):
+            problem = "holds a blank or a character that no header can carry" if token.strip() else "is empty"
+            report.add(WHOLE_FILE, f"the variable {TOKEN_VARIABLE} {problem}", "give it a token, or unset it")
+        tokens.append(token)
+    return tuple(dict.fromkeys(tokens))
+
+
+def _read_limits(report: Report, node: Node | None) -> Limits:
+    if node is None:
+        return Limits()
+    fields = Fields(report, node, "`limits`", tuple(_LIMITS))
+    values: dict[str, float] = {}
+    for key, (unit, low, high) in _LIMITS.items():
+        default = getattr(Limits(), key)
+        if unit == "size":
+            values[key] = fields.size(key, default, int(low), int(high))
+        elif unit == "count":
+            values[key] = fields.integer(key, default, int(low), int(high))
+        else:
+            values[key] = fields.duration(key, default, low, high)
+    return msgspec.convert(values, Limits)

@@ -1,0 +1,139 @@
+"""The tree that every document becomes, whatever its syntax: each value knows its place.
+
+Keys are text, unique within their mapping. What this file must not know: YAML, JSON, or any key of a language.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from legato.formats.report import Place, Report, shown
+
+MAX_DEPTH = 128  # contract 9: deeper documents are attacks
+
+Kind = Literal["mapping", "list", "text", "integer", "number", "boolean", "null", "broken"]
+
+KIND_WORDS: dict[Kind, str] = {
+    "mapping": "a mapping",
+    "list": "a list",
+    "text": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "nothing",
+    "broken": "broken",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One value. `text` is a scalar as written, `scalar` what it means; `key` is the place of the key before it.
+
+    A `broken` node stands where a problem has been reported already: readers pass over it in silence. `resolved` is
+    the text after variables were put in, where that happened.
+    """
+
+    kind: Kind
+    place: Place
+    text: str = ""
+    scalar: int | float | bool | None = None
+    items: list[Node] = field(default_factory=list["Node"])
+    fields: dict[str, Node] = field(default_factory=dict[str, "Node"])
+    key: Place = (0, 0)
+    resolved: str | None = None
+
+    @property
+    def word(self) -> str:
+        """The kind in words, for messages."""
+        return KIND_WORDS[self.kind]
+
+
+class Builder:
+    """Puts nodes together in document order: `open`, `add` and `close` as a parser meets them. No recursion."""
+
+    def __init__(self, report: Report) -> None:
+        self.root: Node | None = None
+        self._report = report
+        self._open: list[Node] = []
+        self._keys: list[Node | None] = []
+
+    def open(self, kind: Literal["mapping", "list"], place: Place) -> bool:
+        """Begin a mapping or a list. False, with a problem reported, when the document is too deep to go on."""
+        if len(self._open) >= MAX_DEPTH:
+            self._report.add(place, f"nested deeper than {MAX_DEPTH} levels", "split the document")
+            return False
+        node = Node(kind, place)
+        self.add(node)
+        self._open.append(node)
+        self._keys.append(None)
+        return True
+
+    def close(self) -> None:
+        """End the innermost mapping or list."""
+        self._open.pop()
+        self._keys.pop()
+
+    def add(self, node: Node, plain: bool = False) -> None:
+        """Put a node where it belongs: the root, a list's next item, a mapping's next key or value.
+
+        `plain` says that a scalar was written without quotes.
+        """
+        if not self._open:
+            self.root = node
+        elif self._open[-1].kind == "list":
+            self._open[-1].items.append(node)
+        elif (key := self._keys[-1]) is not None:
+            self._keys[-1] = None
+            self._set(self._open[-1], key, node)
+        else:
+            self._keys[-1] = node
+            if plain:
+                self._check_plain_key(node)
+
+    def _check_plain_key(self, key: Node) -> None:
+        if key.text == "<<":
+            self._report.add(key.place, "merge keys are not used here", "write the keys out")
+            key.kind = "broken"
+        elif "${" in key.text:
+            self._report.add(key.place, "an expression must be quoted when it holds a colon", "put it in double quotes")
+            key.kind = "broken"
+
+    def _set(self, mapping: Node, key: Node, node: Node) -> None:
+        if key.kind == "broken":
+            return
+        if key.kind in ("mapping", "list"):
+            self._report.add(key.place, f"{key.word} cannot be a key", "quote text that begins with a brace or bracket")
+            return
+        if (first := mapping.fields.get(key.text)) is not None:
+            line = first.key[0]
+            self._report.add(key.place, f"the key {shown(key.text)} is there already, in line {line}", "keep one")
+            return
+        node.key = key.place
+        mapping.fields[key.text] = node
+
+
+_CONSTANTS: dict[str, tuple[Kind, bool | None]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), ("null", None)),
+    **dict.fromkeys(("true", "True", "TRUE"), ("boolean", True)),
+    **dict.fromkeys(("false", "False", "FALSE"), ("boolean", False)),
+}
+_INTEGER = re.compile(r"(?P<decimal>[-+]?[0-9]+)|0o(?P<octal>[0-7]+)|0x(?P<hex>[0-9a-fA-F]+)", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
+_MAX_DIGITS = 40  # far beyond 64 bits, far below where Python refuses to convert
+
+
+def core_scalar(text: str) -> tuple[Kind, int | float | bool | None]:
+    """What unquoted text means by the YAML 1.2 core schema; JSON's numbers and constants are among it."""
+    if (constant := _CONSTANTS.get(text)) is not None:
+        return constant
+    if len(text) <= _MAX_DIGITS and (match := _INTEGER.fullmatch(text)):
+        base = {"decimal": 10, "octal": 8, "hex": 16}[match.lastgroup or "decimal"]
+        return "integer", int(match[match.lastgroup or 0], base)
+    if _NUMBER.fullmatch(text):
+        return "number", float(text)
+    if _SPECIAL.fullmatch(text):
+        return "number", float(text.replace(".", "", 1))
+    return "text", None

@@ -1,0 +1,207 @@
+"""From a request to a run and back: route, credential, limits, start; then the answer, metrics and the access log.
+
+`admit` decides by the head alone, before a body is read. Everything that can be prepared per flow is in its `Route`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from time import monotonic
+from urllib.parse import unquote_to_bytes
+
+from legato.gateway import fnkit
+from legato.gateway.problems import CONTENT_TYPE, broken_definition, of_failure, refusal
+from legato.hosts.inline import InlineRun, Start
+from legato.model.flow import ParallelStep
+from legato.model.outcome import Failure
+from legato.model.payload import EMPTY, Payload
+from legato.model.settings import Settings
+from legato.orchestrator import Deployed, Orchestrator
+from legato.telemetry.ids import new_run_id, trace_of
+from legato.telemetry.log import Log
+from legato.transport.request import Answer, Request
+
+PREFIX = b"/orchestrate/"
+_PUBLIC = frozenset({b"/livez", b"/readyz"})
+_UNAUTHORIZED = b'www-authenticate: Bearer realm="legato"\r\n'
+_NULL = (b"null",)
+
+
+class Route:
+    """A flow as the gateway serves it."""
+
+    __slots__ = ("bound", "broken", "fnkit", "name", "parallel")
+
+    def __init__(self, name: str, deployed: Deployed) -> None:
+        self.name = name
+        self.bound = deployed.bound
+        self.broken = broken_definition(name, deployed.problems) if deployed.bound is None else None
+        flow = deployed.definition.flow
+        self.fnkit = flow is not None and flow.dialect == "fnkit"
+        self.parallel = flow is not None and self.fnkit and isinstance(flow.steps[0], ParallelStep)
+
+
+class Gateway:
+    """Serves `/orchestrate/{flow}[/rest]` (contract 5); the rest of HTTP is the ASGI app's."""
+
+    def __init__(self, settings: Settings, orchestrator: Orchestrator, log: Log) -> None:
+        self._settings = settings
+        self._orchestrator = orchestrator
+        self._log = log
+        # Looked up by keyed hash (SipHash), so the time it takes tells nothing about how much of a guess is right.
+        self._credentials = {b"Bearer " + token.encode(): _digest(token.encode()) for token in settings.tokens}
+        self._open = not settings.tokens
+        self._access_log = settings.access_log
+        self._hops = settings.limits.hops
+        self._routes: dict[bytes, Route] = {}
+
+    def serve_flows(self) -> None:
+        """Take over what the orchestrator has deployed."""
+        flows = self._orchestrator.flows
+        self._routes = {PREFIX + name.encode(): Route(name, deployed) for name, deployed in flows.items()}
+
+    # What the server's protocol asks.
+
+    def admit(self, request: Request) -> Answer | None:
+        """See Service."""
+        fields = request.fields
+        if not self._open and self._credential(fields) is None and request.path not in _PUBLIC:
+            return refusal(401, "send a configured token as `Authorization: Bearer <token>`", _UNAUTHORIZED)
+        route = self._routes.get(request.path)
+        if route is None:
+            if not request.path.startswith(PREFIX):
+                return None
+            found = self._find(request)
+            if isinstance(found, Answer):
+                return found
+            route = found
+        if route.broken is not None:
+            return route.broken
+        if b"legato-hops" in fields:
+            hops = fields[b"legato-hops"]
+            request.hops = int(hops) if hops.isdigit() and len(hops) < 4 else self._hops
+            if request.hops >= self._hops:
+                return refusal(508, f"the request has come through {self._hops} gateways: a flow calls itself")
+        request.route = route
+        return None
+
+    def serve(self, request: Request) -> None:
+        """See Service."""
+        route = request.route
+        assert isinstance(route, Route)
+        assert route.bound is not None
+        fields = request.fields
+        payload = EMPTY
+        if request.size:
+            payload = Payload(
+                fields.get(b"content-type", b""), request.chunks, request.size, fields.get(b"content-encoding", b"")
+            )
+        run_id = new_run_id()
+        trace, flags = trace_of(fields.get(b"traceparent"), run_id)
+        start = Start(request, run_id, trace, flags)
+        key = fields.get(b"idempotency-key")
+        if key is not None:
+            # So that the caller's own retry repeats our keys (contract 1).
+            start.key_root = _digest(route.name.encode(), self._credential(fields) or b"", key)
+        run = self._orchestrator.start(route.bound, payload, start, self._reply)
+        request.run = run
+
+    def gone(self, request: Request) -> None:
+        """See Service."""
+        run = request.run
+        if isinstance(run, InlineRun):
+            run.caller_left()
+
+    def refuse(self, status: int, detail: str) -> Answer:
+        """See Service."""
+        return refusal(status, detail)
+
+    def refused(self, request: Request, status: int) -> None:
+        """See Service."""
+        if self._access_log:
+            self._log_access(request, status, None)
+
+    # How it is done.
+
+    def _credential(self, fields: Mapping[bytes, bytes]) -> bytes | None:
+        """What stands for the caller's token, None for an unknown one."""
+        authorization = fields.get(b"authorization", b"")
+        known = self._credentials.get(authorization)
+        if known is not None or not authorization:
+            return known
+        # The scheme's name is case-insensitive (RFC 9110, 11.1), and more than one space may follow it.
+        scheme, _, token = authorization.partition(b" ")
+        return self._credentials.get(b"Bearer " + token.strip()) if scheme.lower() == b"bearer" else None
+
+    def _find(self, request: Request) -> Route | Answer:
+        """A flow with a sub-path, or with its name percent-encoded."""
+        name, slash, rest = request.path[len(PREFIX) :].partition(b"/")
+        decoded = unquote_to_bytes(name)
+        route = self._routes.get(PREFIX + decoded)
+        if route is None:
+            shown = decoded.decode("utf-8", "replace")
+            known = ", ".join(sorted(route.name for route in list(self._routes.values())[:10])) or "none"
+            return refusal(404, f"there is no flow {shown!r}", flow=shown, flows=known)
+        if any(unquote_to_bytes(part) in (b"..", b".") for part in rest.split(b"/")):
+            return refusal(400, "a path with . or .. segments is not passed on")
+        request.rest = slash + rest
+        return route
+
+    def _reply(self, run: InlineRun, payload: Payload, failure: Failure | None) -> None:
+        request = run.caller
+        assert isinstance(request, Request)
+        route = request.route
+        assert isinstance(route, Route)
+        ids = b"legato-run: %b\r\ntraceparent: 00-%b-%b-%b\r\n" % (run.id, run.trace, run.trace[16:], run.trace_flags)
+        if failure is not None:
+            status, body = self._failed(run, route, failure)
+            content_type = fnkit.JSON if route.fnkit else CONTENT_TYPE
+            request.answer(status, content_type + ids, (body,), len(body))
+        else:
+            status = run.status if route.fnkit and not route.parallel and run.status else 200
+            self._answer_ok(request, route, status, payload, ids)
+        if self._access_log:
+            self._log_access(request, status, run)
+
+    def _answer_ok(self, request: Request, route: Route, status: int, payload: Payload, ids: bytes) -> None:
+        if payload.size:
+            headers = b"content-type: %b\r\n%blegato-completed: true\r\n" % (
+                payload.content_type or b"application/octet-stream",
+                ids,
+            )
+            if payload.encoding:
+                headers = b"%bcontent-encoding: %b\r\n" % (headers, payload.encoding)
+            request.answer(status, headers, payload.chunks, payload.size)
+        elif route.fnkit:
+            request.answer(status, ids + b"legato-completed: true\r\n", (), 0)
+        else:
+            headers = fnkit.JSON + ids + b"legato-completed: true\r\n"
+            request.answer(status, headers, _NULL, len(_NULL[0]))
+
+    def _failed(self, run: InlineRun, route: Route, failure: Failure) -> tuple[int, bytes]:
+        if route.fnkit:
+            return fnkit.of_failure(failure, route.parallel)
+        return of_failure(failure, route.name, run.id.decode())
+
+    def _log_access(self, request: Request, status: int, run: InlineRun | None) -> None:
+        fields: dict[str, object] = {
+            "method": request.method.decode("latin-1"),
+            "path": request.path.decode("latin-1"),
+            "status": status,
+            "bytes_in": request.size,
+            "ms": round((monotonic() - request.started) * 1000, 3),
+            "client": request.connection.client_host,
+        }
+        if run is not None:
+            fields |= {"run": run.id.decode(), "flow": run.bound.name, "trace": run.trace.decode()}
+            if run.kernel.failure is not None:
+                fields |= {"reason": run.kernel.failure.reason, "step": run.kernel.failure.path}
+        self._log.write("request", **fields)
+
+
+def _digest(*parts: bytes) -> bytes:
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest().encode()

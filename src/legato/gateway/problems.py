@@ -1,0 +1,71 @@
+"""Problem documents (RFC 9457): what a caller is told when there is no result."""
+
+from __future__ import annotations
+
+from legato.model.outcome import Failure
+from legato.model.problem import Problem
+from legato.model.problem_document import MEDIA_TYPE, problem_document
+from legato.transport.request import Answer
+
+CONTENT_TYPE = f"content-type: {MEDIA_TYPE}\r\n".encode()
+EXCERPT = 2048  # bytes of a function's body that a problem shows (contract 5)
+
+_STATUS = {"deadline": 504, "overloaded": 503, "mistake": 500, "cancelled": 503, "disconnect": 499}
+
+
+def refusal(status: int, detail: str, headers: bytes = b"", **members: object) -> Answer:
+    """A problem document as a whole answer."""
+    return Answer(status, CONTENT_TYPE + headers, problem_document(status, detail, **members))
+
+
+def status_of(failure: Failure) -> int:
+    """The status that a failed run is answered with (contract 5): 502 where a function failed."""
+    return _STATUS.get(failure.reason, 502)
+
+
+def of_failure(failure: Failure, flow: str, run_id: str) -> tuple[int, bytes]:
+    """(status, document) of a failed run of a native flow."""
+    status = status_of(failure)
+    outcome = failure.outcome
+    upstream = None
+    if outcome.status:
+        upstream = {"status": outcome.status, "body": outcome.payload.excerpt(EXCERPT)}
+    undone = [path.removesuffix("/undo") for path, succeeded in failure.undo if succeeded]
+    not_undone = [path.removesuffix("/undo") for path, succeeded in failure.undo if not succeeded]
+    document = problem_document(
+        status,
+        _detail(failure),
+        flow=flow,
+        run=run_id,
+        step=failure.path,
+        function=failure.function,
+        outcome=outcome.kind,
+        upstream=upstream,
+        errors=[_error(sibling) for sibling in failure.siblings],
+        undone=undone,
+        not_undone=not_undone,
+    )
+    return status, document
+
+
+def _detail(failure: Failure) -> str:
+    if failure.reason in ("failed", "overloaded") and failure.path:
+        return f"step {failure.path}: {failure.outcome.detail}"
+    if failure.path and failure.reason in ("deadline", "cancelled"):
+        return f"{failure.outcome.detail} in step {failure.path}"
+    return failure.outcome.detail
+
+
+def _error(failure: Failure) -> dict[str, object]:
+    error: dict[str, object] = {"step": failure.path, "function": failure.function, "detail": failure.outcome.detail}
+    if failure.outcome.status:
+        error["upstream"] = {"status": failure.outcome.status, "body": failure.outcome.payload.excerpt(EXCERPT)}
+    return error
+
+
+def broken_definition(name: str, problems: tuple[Problem, ...]) -> Answer:
+    """503: the flow is there and cannot be served; every problem is told."""
+    errors = [
+        {"file": p.file, "line": p.line, "column": p.column, "detail": p.message, "remedy": p.remedy} for p in problems
+    ]
+    return refusal(503, f"the definition of {name} is broken", flow=name, errors=errors)

@@ -1,0 +1,44 @@
+"""A program bound to the functions it calls: what a host needs at hand for each call, looked up once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from legato.kernel import LinkedCall, Program
+from legato.model.policy import MAX_ATTEMPTS, NO_RETRY, UNDO_RETRY
+from legato.ports import Target
+from legato.telemetry.metrics import Meter, Metrics
+
+
+class BoundCall:
+    """One call of a program with its target, its retry policy and its meter."""
+
+    __slots__ = ("attempts", "function", "inspected", "is_undo", "key", "meter", "path", "retry", "target", "timeout")
+
+    def __init__(self, call: LinkedCall, target: Target, meter: Meter) -> None:
+        self.path = call.path
+        self.key = b"/" + call.key
+        self.function = call.function
+        self.target = target
+        self.timeout = target.timeout
+        self.meter = meter
+        self.retry = call.definition.retry or (UNDO_RETRY if call.is_undo else NO_RETRY)
+        self.attempts = min(self.retry.attempts, MAX_ATTEMPTS)
+        self.is_undo = call.is_undo
+        self.inspected = call.inspected
+
+
+class BoundProgram:
+    """A program ready to be run by a host."""
+
+    __slots__ = ("calls", "meter", "name", "on_disconnect", "program", "timeout")
+
+    def __init__(
+        self, program: Program, bind: Callable[[LinkedCall], Target], metrics: Metrics, default_timeout: float
+    ) -> None:
+        self.program = program
+        self.name = program.flow.name
+        self.timeout = program.flow.timeout or default_timeout
+        self.on_disconnect = program.flow.on_disconnect
+        self.meter = metrics.flow(self.name)
+        self.calls = [BoundCall(call, bind(call), metrics.function(call.function)) for call in program.calls]

@@ -1,0 +1,140 @@
+"""A run: one execution of a program, as far as the kernel is concerned.
+
+States: `running` until the root fiber ends; `undoing` while completed work of a failed run is compensated; `ended`.
+
+| event | running | undoing |
+|---|---|---|
+| the root ends with a value | ended, `result` is set | |
+| the root ends with an error | undoing if the trail holds anything, else ended; `failure` is set | |
+| the last undo ends | | ended |
+| cancel | the root is cancelled | ignored |
+| hard cancel | the root is cancelled, no undo follows | the undo is cancelled |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from legato.errors import LegatoError
+from legato.kernel.program import Program
+from legato.kernel.scheduler import Call, Cancelled, Command, Fiber, Join, Scheduler, StepFailed
+from legato.kernel.trail import Done, Together, Trail
+from legato.model.outcome import Failure, Outcome, Reason
+from legato.model.payload import EMPTY, Payload
+
+_SAYING: dict[Reason, str] = {
+    "deadline": "the deadline of the run passed",
+    "cancelled": "the run was cancelled",
+    "disconnect": "the caller disconnected",
+}
+
+
+class Run(Scheduler):
+    """Interprets one program once. `start`, `deliver` and `cancel` give the commands that they cause."""
+
+    __slots__ = ("_hard", "_root", "_trail", "failure", "program", "result", "state")
+
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self.program = program
+        self.state: Literal["running", "undoing", "ended"] = "running"
+        self.result: Payload = EMPTY
+        self.failure: Failure | None = None
+        self._trail: Trail | None = [] if program.root.undoable else None
+        self._hard = False
+
+    def start(self, payload: Payload) -> Sequence[Command]:
+        """Begin with the input; to be called once."""
+        root = self.program.root
+        self._root = self.spawn(None, lambda fiber: root.go(self, fiber, payload, self._trail))
+        return self._advance()
+
+    def deliver(self, call: Call, outcome: Outcome) -> Sequence[Command]:
+        """Take the outcome of an issued call: exactly one for each, cancelled ones too.
+
+        Raises LegatoError for a call that was not issued or has had its delivery.
+        """
+        if call.ended or not call.issued:
+            raise LegatoError(f"{call.path} was delivered twice or never issued: a host's mistake")
+        trail = call.trail
+        if trail is not None and call.step.undo is not None and outcome.effect_possible:
+            trail.append(Done(call.step, call.payload, outcome))
+        self.end_call(call, outcome)
+        return self._advance()
+
+    def cancel(self, reason: Reason, *, hard: bool = False) -> Sequence[Command]:
+        """Withdraw what is in flight; undo follows, unless the cancel is hard."""
+        if self.state == "ended" or (self.state == "undoing" and not hard):
+            return ()
+        self._hard = hard
+        if self.failure is None:
+            path, function = next(((call.path, call.step.function) for call in self.open_calls()), ("", ""))
+            self.failure = Failure(reason, Outcome("cancelled", detail=_SAYING[reason]), path, function)
+        self.cancel_nodes((self._root,), reason)
+        return self._advance()
+
+    def open_calls(self) -> Iterator[Call]:
+        """The issued calls whose delivery is owed, in the order in which they were made."""
+        return _open_calls(self._root)
+
+    def _advance(self) -> Sequence[Command]:
+        commands = self.advance()
+        if not self._root.ended:
+            return commands
+        if self.state == "running" and self._fails_into_undo():
+            return [*commands, *self._advance()]
+        self.state = "ended"
+        return commands
+
+    def _fails_into_undo(self) -> bool:
+        error = self._root.error
+        if error is None and self.failure is None:
+            self.result = self._root.value
+            return False
+        if isinstance(error, StepFailed) and self.failure is None:
+            self.failure = error.failure
+        trail = self._trail
+        if not trail or self._hard:
+            return False
+        self.state = "undoing"
+        self._root = self.spawn(None, lambda fiber: self._unwind(fiber, trail))
+        return True
+
+    async def _unwind(self, fiber: Fiber, trail: Trail) -> Payload:
+        """Undo what the trail holds, last first; one that fails does not keep the others from being undone."""
+        for entry in reversed(trail):
+            if isinstance(entry, Together):
+                branches = [_branch(self, fiber, branch) for branch in reversed(entry.trails) if branch]
+                await Join(branches).all_ended()
+            else:
+                await self._undo(fiber, entry)
+        return EMPTY
+
+    async def _undo(self, fiber: Fiber, entry: Done) -> None:
+        undo = entry.step.undo
+        assert undo is not None
+        assert self.failure is not None
+        succeeded = False
+        try:
+            await self.call(fiber, undo, entry.arguments(), None)
+            succeeded = True
+        except StepFailed:
+            pass  # what the function said is the host's to log
+        finally:
+            self.failure.undo.append((undo.path, succeeded))
+
+
+def _branch(run: Run, fiber: Fiber, trail: Trail) -> Fiber:
+    return run.spawn(fiber, lambda own: run._unwind(own, trail))  # pyright: ignore[reportPrivateUsage]
+
+
+def _open_calls(fiber: Fiber) -> Iterator[Call]:
+    for node in fiber.open:
+        if isinstance(node, Fiber):
+            yield from _open_calls(node)
+        elif isinstance(node, Call) and node.issued:
+            yield node
+
+
+__all__ = ["Cancelled", "Run"]

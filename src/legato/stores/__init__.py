@@ -1,0 +1,1 @@
+"""Where definitions are kept. What they say is the business of `formats`."""

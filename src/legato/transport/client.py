@@ -1,0 +1,215 @@
+"""One kept-alive HTTP/1.1 connection to a function: requests out, answers in, through httptools.
+
+Facts about the parser that shape this file (contract 8, each with a test): an answer to HEAD and a body that ends with
+the connection never complete by themselves; trailers arrive as headers; a 1xx looks like a whole message; a second
+answer in the same read begins before `feed_data` returns. Parser callbacks must not raise, so they take notes and
+`data_received` acts on them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+import httptools
+
+if TYPE_CHECKING:
+    from legato.transport.pool import Pool
+
+Headers = dict[bytes, bytes]
+Data = bytes | Sequence[bytes]
+
+MAX_HEADERS = 100  # contract 9
+MAX_HEAD = 64 * 1024
+
+
+class Token(Protocol):
+    """What identifies an exchange to its sink; the pool keeps its own mark on it."""
+
+    handle: object
+    sent: bool
+
+
+T_contra = TypeVar("T_contra", bound=Token, contravariant=True)
+
+
+class Sink(Protocol[T_contra]):
+    """Who takes the end of an exchange; exactly one of the two is called for each token sent."""
+
+    def answered(self, token: T_contra, status: int, headers: Headers, chunks: list[bytes], size: int) -> None:
+        """A complete answer came."""
+        ...
+
+    def broken(self, token: T_contra, sent: bool, detail: str, overloaded: bool = False) -> None:
+        """No complete answer came; `sent` says whether anything may have reached the function."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """A connection of a pool. Idle while `token` is None."""
+
+    __slots__ = (
+        "_chunks", "_complete", "_extra", "_failure", "_head_only", "_headers", "_interim", "_keep", "_large",
+        "_parser", "_received", "_size", "_status", "pool", "sink", "token", "transport", "used",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+    sink: Sink[Any]
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.token: Token | None = None
+        self.used = True
+        self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def start(self, sink: Sink[Any], token: Token, data: Data, head_only: bool) -> None:
+        """Send a request on this idle connection."""
+        self.sink = sink
+        self.token = token
+        self.used = True
+        self._headers: Headers = {}
+        self._chunks: list[bytes] = []
+        self._size = self._status = self._received = 0
+        self._complete = self._keep = self._extra = self._interim = False
+        self._failure = ""
+        self._head_only = head_only
+        token.handle = self
+        token.sent = True
+        if isinstance(data, bytes):
+            self._large = False
+            self.transport.write(data)
+        else:
+            self._large = True
+            self.transport.writelines(data)
+
+    def abort(self) -> None:
+        """Close at once. The exchange in flight, if any, is forgotten: who aborts knows."""
+        self.token = None
+        self.transport.abort()
+
+    # What the event loop calls.
+
+    def data_received(self, data: bytes) -> None:
+        if self.token is None:
+            self.transport.abort()  # a byte on an idle connection: whoever sent it is out of step
+            return
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._failure = "the function switched protocols"
+        except httptools.HttpParserError as error:
+            if self._complete:
+                self._extra = True
+            else:
+                self._failure = f"the function's answer is not HTTP/1.1: {error}"
+        if self._complete:
+            self._finish()
+        elif self._failure or self._too_much():
+            self._break(self._failure)
+
+    def eof_received(self) -> None:
+        pass  # the transport closes itself, and connection_lost decides
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        token = self.token
+        if token is not None:
+            if self._ends_with_connection() and exc is None:
+                self._finish()
+            elif self._status:
+                self._break("the connection was lost in the middle of the answer")
+            else:
+                self._break("the connection was lost before the answer")
+        del self._parser  # a cycle through the parser's bound methods
+        self.pool.lost(self)
+
+    # What the parser calls: notes only.
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._extra = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._status:  # else a trailer
+            self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        if self._complete:
+            return
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._interim = True
+            self._headers = {}
+            return
+        self._status = status
+        headers = self._headers
+        if len(headers) > MAX_HEADERS or (self._received > MAX_HEAD and _head_size(headers) > MAX_HEAD):
+            self._failure = f"the answer has more than {MAX_HEADERS} headers or {MAX_HEAD} bytes of them"
+        if self._head_only:
+            self._complete = True
+
+    def on_body(self, body: bytes) -> None:
+        if self._complete or self._failure:
+            return
+        self._size += len(body)
+        if self._size > self.pool.max_answer:
+            self._failure = f"the answer is larger than {self.pool.max_answer} bytes"
+            self._chunks = []
+            return
+        self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            self._interim = False
+        elif not self._complete:
+            self._complete = not self._failure
+            self._keep = self._parser.should_keep_alive()
+
+    # What follows.
+
+    def _too_much(self) -> bool:
+        """Bytes without end that are neither headers nor body as far as the parser says: chunk heads, trailers."""
+        limit = 2 * self.pool.max_answer + MAX_HEAD if self._status else MAX_HEAD
+        if self._received <= limit:
+            return False
+        self._failure = "the answer's headers are without end" if not self._status else "the answer is without end"
+        return True
+
+    def _ends_with_connection(self) -> bool:
+        """Whether the body is delimited by the end of the connection (RFC 9112, 6.3 rule 8)."""
+        headers = self._headers
+        return (
+            self._status > 0
+            and not self._failure
+            and b"content-length" not in headers
+            and b"transfer-encoding" not in headers
+        )
+
+    def _finish(self) -> None:
+        token = self.token
+        if token is None:
+            return
+        self.token = None
+        sink, status, headers, chunks, size = self.sink, self._status, self._headers, self._chunks, self._size
+        transport = self.transport
+        unsent = self._large and transport.get_write_buffer_size() > 0
+        if self._keep and not self._extra and not unsent and not transport.is_closing():
+            self.pool.release(self)
+        else:
+            transport.abort() if unsent else transport.close()
+        sink.answered(token, status, headers, chunks, size)
+
+    def _break(self, detail: str) -> None:
+        token = self.token
+        assert token is not None
+        self.token = None
+        self.transport.abort()
+        self.sink.broken(token, True, detail)
+
+
+def _head_size(headers: Headers) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers.items())

@@ -1,0 +1,467 @@
+"""The server's protocol: uvicorn's own httptools protocol with a bypass for flows.
+
+Requests are read whole, in order, into one queue per connection; each is answered before the next begins, whether a
+flow answers it or the ASGI app, so pipelined answers cannot change places. What uvicorn leaves open is ours here
+(contract 8): limits on headers, their time, half-closed callers, and a graceful stop that knows about flows.
+
+States of reading: IDLE between requests, HEAD from the first byte of a request to its empty line, BODY from there to
+the last byte. Parser callbacks never raise: what they find wrong becomes a refusal in the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any, cast
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from legato.model.settings import Limits
+from legato.transport.request import Answer, Request, Service
+from legato.transport.wheel import Timer, Wheel
+
+IDLE, HEAD, BODY = 0, 1, 2
+COPY_LIMIT = 64 * 1024  # a smaller body is written with its head at once, a larger one is not copied
+LINGER = 2.0  # seconds in which what a refused caller still sends is read and dropped, so that it can read the answer
+PROBE = 0.5  # seconds after a half-close until an interim answer finds out whether anybody is still there
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+# Fields that say one thing; two of them are two opinions, and attacks live between them.
+_SINGLE = frozenset(
+    {b"host", b"authorization", b"content-type", b"content-encoding", b"idempotency-key", b"expect", b"legato-hops"}
+)
+_ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+
+
+class ServerProtocol(HttpToolsProtocol):
+    """One connection of a caller."""
+
+    parser: httptools.HttpRequestParser  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        service: Service,
+        limits: Limits,
+        wheel: Wheel,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._asgi = cast("Any", config.loaded_app)
+        self._service = service
+        self._limits = limits
+        self._wheel = wheel
+        self._timer = _ConnectionTimer(self)
+        self._reading = IDLE
+        self._request: Request | None = None  # being read
+        self._active: Request | None = None  # being answered
+        self._queue: deque[Request] = deque()
+        self._deaf = False  # nothing more is read from this connection
+        self._last = self._began = monotonic()
+        self._incoming = 0  # bytes of the read that is being parsed
+        self._wire = 0  # bytes of the current head or body, or a little more
+        self._continue_due = self._half_closed = self._probed = self._stopping = self._unread = False
+        self._stalled = 0
+
+    @property
+    def client_host(self) -> str:
+        """The caller's address, empty on a unix socket."""
+        return self.client[0] if self.client else ""
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[override]
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._reading = HEAD  # the first head must come in time, too
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wheel.forget(self._timer)
+        super().connection_lost(exc)
+        self._deaf = True
+        self._queue.clear()
+        active, self._active, self._request = self._active, None, None
+        if active is not None and active.route is not None:
+            self._service.gone(active)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """A caller that has shut its sending side is still answered; one without a request is let go."""
+        self._deaf = True
+        if self._active is None and not self._queue:
+            return None
+        self._half_closed = self._stopping = True
+        if self.scheme == "https":
+            return None  # TLS has no half-close
+        self._timer.due = monotonic() + PROBE
+        self._wheel.watch(self._timer)
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._last = monotonic()
+        self._incoming = incoming = len(data)
+        self._wire += incoming
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._upgrade_refused()
+        except httptools.HttpParserError as error:
+            self._refuse(400, f"this is not HTTP/1.1: {error}")
+        if self._queue:
+            if self._active is None:
+                self._next()
+            else:
+                self.flow.pause_reading()
+        if self._reading:
+            self._check_wire()
+            self._watch()
+
+    # What the parser calls: notes only.
+
+    def on_message_begin(self) -> None:
+        if self._deaf:
+            self._request = None
+            return
+        self._request = Request(self)
+        if self._reading != HEAD:
+            self._began = self._last
+            self._reading = HEAD
+        self._wire = self._incoming
+
+    def on_url(self, url: bytes) -> None:
+        if self._request is not None:
+            self._request.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        request = self._request
+        if request is None or self._reading != HEAD:  # a trailer
+            return
+        name = name.lower()
+        if name not in request.fields:
+            request.fields[name] = value
+        elif request.repeated is None:
+            request.repeated = [(name, value)]
+        else:
+            request.repeated.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        request = self._request
+        if request is None:
+            return
+        self._reading = BODY
+        request.method = self.parser.get_method()
+        request.keep_alive = self.parser.should_keep_alive()
+        if not self._head_is_sound(request):
+            return
+        self._wire = 0
+        path, _, request.query = request.target.partition(b"?")
+        if path[:1] != b"/" and (match := _ABSOLUTE.match(path)):  # absolute-form (RFC 9112, 3.2.2)
+            path = path[match.end() :] or b"/"
+        request.path = path
+        request.refusal = self._service.admit(request)
+        if b"expect" in request.fields:
+            self._expect(request)
+
+    def on_body(self, body: bytes) -> None:
+        request = self._request
+        if request is None:
+            return
+        request.size += len(body)
+        if request.size > self._limits.request_body:
+            self._refuse(413, f"the body is larger than {self._limits.request_body} bytes")
+        elif request.refusal is None:
+            request.chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        request = self._request
+        if request is None:
+            return
+        self._request = None
+        self._reading = IDLE
+        self._queue.append(request)
+        if not request.keep_alive:
+            self._deaf = True
+
+    # Checks of the head.
+
+    def _head_is_sound(self, request: Request) -> bool:
+        limits, fields = self._limits, request.fields
+        count = len(fields) + (len(request.repeated) if request.repeated else 0)
+        if len(request.target) > limits.url:
+            self._refuse(414, f"the URL is longer than {limits.url} bytes")
+        elif count > limits.header_count:
+            self._refuse(431, f"more than {limits.header_count} headers")
+        elif self._wire > limits.header_bytes and _head_size(request) > limits.header_bytes:
+            self._refuse(431, f"the headers are larger than {limits.header_bytes} bytes")
+        elif request.repeated and any(name in _SINGLE for name, _ in request.repeated):
+            self._refuse(400, "a header that must be unique came twice")
+        elif b"host" not in fields and self.parser.get_http_version() != "1.0":
+            self._refuse(400, "HTTP/1.1 needs a Host header (RFC 9112, 3.2)")
+        elif request.method == b"CONNECT":
+            self._refuse(400, "this is no proxy: CONNECT and authority-form targets are not served")
+        elif int(fields.get(b"content-length", b"0")) > limits.request_body:
+            self._refuse(413, f"the body is larger than {limits.request_body} bytes")
+        else:
+            if b"connection" in fields and self.parser.get_http_version() == "1.0":
+                request.keep_alive = False  # as uvicorn does: no keep-alive with HTTP/1.0
+            return True
+        return False
+
+    def _check_wire(self) -> None:
+        """Bytes without end that never become a head, or that are chunk heads and trailers rather than a body."""
+        limits = self._limits
+        if self._reading == HEAD:
+            if self._wire > limits.url + limits.header_bytes:
+                status = 431 if self._request is not None and self._request.fields else 414
+                self._refuse(status, f"the headers are larger than {limits.header_bytes} bytes")
+        elif self._wire > 2 * limits.request_body + limits.header_bytes:
+            self._refuse(413, f"the body is larger than {limits.request_body} bytes")
+
+    def _expect(self, request: Request) -> None:
+        if request.fields[b"expect"].lower() != b"100-continue":
+            self._refuse(417, "the only expectation that is met is 100-continue")
+        elif request.refusal is not None:
+            # The caller has not sent the body and now never will: answer at once, and close.
+            self._put_refusal(request.refusal, request)
+        elif self._active is None and not self._queue:
+            self.transport.write(CONTINUE)
+        else:
+            self._continue_due = True
+
+    def _upgrade_refused(self) -> None:
+        """An upgrade is an offer (RFC 9110, 7.8): without a body it is passed over, with one the body is lost."""
+        fields = self._queue[-1].fields if self._queue else {}
+        if b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0":
+            self._queue.pop()
+            self._refuse(400, "no other protocol is spoken here: send this request without Upgrade")
+        elif self._queue:
+            self._queue[-1].keep_alive = False
+            self._deaf = True
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Refuse the request being read, after which nothing more can be read from this connection."""
+        if not self._deaf:
+            self._put_refusal(self._service.refuse(status, detail), self._request or Request(self))
+
+    def _put_refusal(self, answer: Answer, request: Request) -> None:
+        request.refusal = answer
+        request.keep_alive = False
+        request.chunks = []
+        self._deaf = self._unread = True
+        self._reading = IDLE
+        self._request = None
+        self._queue.append(request)
+
+    # One request after another.
+
+    def _next(self) -> None:
+        while self._active is None and self._queue:
+            request = self._queue.popleft()
+            self._active = request
+            request.started = self._last
+            if request.refusal is not None:
+                self._service.refused(request, request.refusal.status)
+                refusal = request.refusal
+                self.answer(request, refusal.status, refusal.headers, (refusal.body,), len(refusal.body))
+            elif request.route is not None:
+                self._service.serve(request)
+            else:
+                self._hand_to_asgi(request)
+
+    def answer(self, request: Request, status: int, headers: bytes, chunks: Sequence[bytes], size: int) -> None:
+        """Write the answer of the active request and begin the next; for one whose caller has left, nothing."""
+        if request is not self._active:
+            return
+        transport = self.transport
+        close = not request.keep_alive or (self._stopping and not self._queue)
+        head = b"%b%b%bcontent-length: %d\r\n%b" % (
+            STATUS_LINE[status],
+            self._date_line(),
+            headers,
+            size,
+            b"connection: close\r\n\r\n" if close else b"\r\n",
+        )
+        if not size or request.method == b"HEAD":
+            transport.write(head)
+        elif size <= COPY_LIMIT:
+            transport.write(head + (chunks[0] if len(chunks) == 1 else b"".join(chunks)))
+        else:
+            transport.writelines([head, *chunks])
+        self.server_state.total_requests += 1
+        self._answered(close)
+
+    def _answered(self, close: bool) -> None:
+        self._active = None
+        self._last = monotonic()
+        if close:
+            self._close()
+            return
+        if self._queue:
+            self._next()
+        elif self._half_closed:
+            self.transport.close()
+        else:
+            self.flow.resume_reading()
+            if self._continue_due:
+                self._continue_due = False
+                self.transport.write(CONTINUE)
+
+    def _close(self) -> None:
+        """Close so that the caller can read the answer although it may still be sending (RFC 9112, 9.6)."""
+        self._queue.clear()
+        self._deaf = True
+        if not self._unread or self._half_closed or self.scheme == "https" or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self._half_closed = True
+        self._timer.due = monotonic() + LINGER
+        self._wheel.watch(self._timer)
+
+    def _date_line(self) -> bytes:
+        headers = self.server_state.default_headers
+        if headers is not _date[0]:
+            _date[0], _date[1] = headers, b"".join([b"%b: %b\r\n" % pair for pair in headers])
+        return cast("bytes", _date[1])
+
+    # The ASGI app: everything that is no flow.
+
+    def _hand_to_asgi(self, request: Request) -> None:
+        path = unquote(request.path.decode("latin-1"))
+        self.scope = cast(
+            "Any",
+            {
+                "type": "http",
+                "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+                "http_version": "1.1",
+                "server": self.server,
+                "client": self.client,
+                "scheme": self.scheme,
+                "method": request.method.decode("latin-1"),
+                "root_path": self.root_path,
+                "path": self.root_path + path,
+                "raw_path": request.path,
+                "query_string": request.query,
+                "headers": [*request.fields.items(), *(request.repeated or ())],
+                "state": self.app_state.copy(),
+            },
+        )
+        self.cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=request.keep_alive and not self._stopping,
+            on_response=self.on_response_complete,
+        )
+        self.cycle.body = bytearray(b"".join(request.chunks))
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        self._start_asgi_task(self.cycle, self._asgi)
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self._answered(close=False)
+
+    # Time, and the end.
+
+    def shutdown(self) -> None:
+        """Stop gracefully: answer what has come, then close."""
+        self._stopping = True
+        if self._active is None and not self._queue and self._request is None:
+            self.transport.close()
+        elif self._active is not None and self._active.route is None:
+            self.cycle.keep_alive = False
+
+    def _watch(self) -> None:
+        limits = self._limits
+        self._timer.due = self._began + limits.header_time if self._reading == HEAD else self._last + limits.body_time
+        self._wheel.watch(self._timer)
+
+    def timer_expired(self, now: float) -> None:
+        """What is due: a head or body that does not come, an idle connection, a reader that does not read."""
+        if self.transport.is_closing():
+            return
+        if self._half_closed:
+            self._check_half_closed(now)
+        elif self._reading:
+            self._check_slow(now)
+        elif self._active is not None or self._queue:
+            self._timer.due = now + self._limits.keep_alive
+            self._wheel.watch(self._timer)
+        elif now - self._last < self._limits.keep_alive:
+            self._timer.due = self._last + self._limits.keep_alive
+            self._wheel.watch(self._timer)
+        else:
+            self._check_stalled(now)
+
+    def _check_slow(self, now: float) -> None:
+        limits = self._limits
+        limit = self._began + limits.header_time if self._reading == HEAD else self._last + limits.body_time
+        if now < limit:
+            self._watch()
+        elif self._request is None:
+            self.transport.close()  # not one byte of a request
+        else:
+            what = "headers" if self._reading == HEAD else "body"
+            self._refuse(408, f"the {what} did not come in time")
+            if self._active is None:
+                self._next()
+
+    def _check_half_closed(self, now: float) -> None:
+        if self._active is None:
+            self.transport.abort()
+        elif not self._probed:
+            # A caller that has closed for good answers this with a reset, one that only half-closed passes it over.
+            self._probed = True
+            self.transport.write(CONTINUE)
+
+    def _check_stalled(self, now: float) -> None:
+        """An idle connection is closed; one whose answer is still being read only if nothing moves."""
+        unread = self.transport.get_write_buffer_size()
+        if unread and unread != self._stalled:
+            self._stalled = unread
+            self._last = now
+            self._timer.due = now + self._limits.keep_alive
+            self._wheel.watch(self._timer)
+        else:
+            self.transport.abort() if unread else self.transport.close()
+
+
+class _ConnectionTimer(Timer):
+    """One timer per connection; it moves with what is due next."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: ServerProtocol) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def expired(self, now: float) -> None:
+        self._connection.timer_expired(now)
+
+
+_date: list[object] = [None, b""]  # uvicorn renews its default headers once a second; they are joined as often
+
+
+def _head_size(request: Request) -> int:
+    size = sum(len(name) + len(value) + 4 for name, value in request.fields.items())
+    return size + sum(len(name) + len(value) + 4 for name, value in request.repeated or ())
