@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import sys
 from collections.abc import AsyncGenerator
@@ -18,13 +19,17 @@ from legato.connectors.python import PythonConnector
 from legato.errors import DefinitionError
 from legato.formats import read_all
 from legato.gateway.gateway import Gateway
-from legato.hosts.inline import InlineHost
+from legato.gateway.problems import of_failure
+from legato.hosts.inline import InlineHost, InlineRun, Start
 from legato.model.bundle import Bundle
+from legato.model.outcome import Failure
+from legato.model.payload import Payload
 from legato.model.problem import Problem
 from legato.model.settings import Settings
 from legato.orchestrator import Orchestrator
 from legato.ports import Connector
 from legato.stores.files import FileStore
+from legato.telemetry.ids import new_run_id, trace_of
 from legato.telemetry.log import Log
 from legato.telemetry.metrics import Metrics
 from legato.transport.server import ServerProtocol
@@ -61,6 +66,23 @@ class App:
         problems += self.orchestrator.deploy(bundle)
         self.gateway.serve_flows()
         return problems
+
+    async def run_once(self, name: str, payload: Payload) -> tuple[int, bytes]:
+        """Run a flow without a server: (status, body) as the gateway would answer. Raises UnknownFlow."""
+        deployed = self.orchestrator.find(name)
+        if deployed.bound is None:
+            return 503, "\n".join(map(str, deployed.problems)).encode()
+        answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+
+        def reply(run: InlineRun, result: Payload, failure: Failure | None) -> None:
+            if failure is None:
+                answer.set_result((200, result.body or b"null"))
+            else:
+                answer.set_result(of_failure(failure, name, run.id.decode()))
+
+        run_id = new_run_id()
+        self.orchestrator.start(deployed.bound, payload, Start(_Nobody(), run_id, *trace_of(None, run_id)), reply)
+        return await answer
 
     async def close(self) -> None:
         """Wait for the runs, then give back connections and threads."""
@@ -101,6 +123,15 @@ class App:
         return _Server(config, self)
 
 
+class _Nobody:
+    """The caller of a run that no HTTP request started."""
+
+    method = b"POST"
+    rest = b""
+    query = b""
+    hops = 0
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server, which tells the app as soon as it is asked to stop."""
 
@@ -117,6 +148,11 @@ def read_flows(settings: Settings) -> tuple[Bundle, list[Problem]]:
     """Read every definition that the settings name."""
     sources, problems = FileStore(Path(settings.folder) / settings.flows).load()
     return read_all(sources), problems
+
+
+def check_flows(settings: Settings, bundle: Bundle) -> list[Problem]:
+    """Every problem that serving these flows would meet, found without serving them."""
+    return App(settings).orchestrator.deploy(bundle)
 
 
 def listen_address(listen: str) -> tuple[str, str, int]:

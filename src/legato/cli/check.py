@@ -43,7 +43,7 @@ def _check_project(path: Path) -> tuple[list[Problem], int]:
 
 
 def _check_file(path: Path) -> tuple[list[Problem], int]:
-    source, problem = read_file(path)
-    if source is None:
-        return ([problem] if problem else []), 0
+    source = read_file(path)
+    if isinstance(source, Problem):
+        return [source], 0
     return list(read(source).problems), 1

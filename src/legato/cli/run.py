@@ -21,7 +21,9 @@ TIMEOUT = 600.0  # seconds; longer than any run of an inline flow should take
 
 @click.command()
 @click.argument("name")
-@click.option("-d", "--data", default="", metavar="JSON|@FILE", help="The input; @FILE reads it, @- from standard input.")
+@click.option(
+    "-d", "--data", default="", metavar="JSON|@FILE", help="The input; @FILE reads it, @- from standard input."
+)
 @click.option("--project", default=".", type=click.Path(exists=True, path_type=Path), help="The folder, else this one.")
 def run(name: str, data: str, project: Path) -> None:
     """Run the flow NAME once and print its result.

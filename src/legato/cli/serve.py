@@ -16,7 +16,9 @@ from legato.errors import DefinitionError
 @click.command()
 @click.argument("path", default=".", type=click.Path(exists=True, path_type=Path))
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen, instead of the settings' `listen`.")
-@click.option("--open", "open_", is_flag=True, help="Serve the network without a credential: everybody may start flows.")
+@click.option(
+    "--open", "open_", is_flag=True, help="Serve the network without a credential: everybody may start flows."
+)
 def serve(path: Path, listen: str | None, open_: bool) -> None:
     """Serve the flows of a folder (or of the folder of a settings file).
 
@@ -39,7 +41,9 @@ def serve(path: Path, listen: str | None, open_: bool) -> None:
     except DefinitionError as error:
         raise click.UsageError(str(error)) from None
     flows = app.orchestrator.flows
-    click.echo(f"legato serves {len(flows)} flow{'' if len(flows) == 1 else 's'} on {_shown(settings.listen)}", err=True)
+    click.echo(
+        f"legato serves {len(flows)} flow{'' if len(flows) == 1 else 's'} on {_shown(settings.listen)}", err=True
+    )
     for name, deployed in sorted(flows.items()):
         click.echo(f"  {name}  {'' if deployed.state == 'ok' else 'broken, see above'}".rstrip(), err=True)
     server.run()

@@ -101,16 +101,19 @@ class Builder:
             key.kind = "broken"
 
     def _set(self, mapping: Node, key: Node, node: Node) -> None:
-        if key.kind == "broken":
-            return
         if key.kind in ("mapping", "list"):
             self._report.add(key.place, f"{key.word} cannot be a key", "quote text that begins with a brace or bracket")
+            key.kind = "broken"
+        if key.kind == "broken":
+            if not mapping.fields:
+                mapping.kind = "broken"  # no need to say as well that something is missing in it
             return
         if (first := mapping.fields.get(key.text)) is not None:
             line = first.key[0]
             self._report.add(key.place, f"the key {shown(key.text)} is there already, in line {line}", "keep one")
             return
         node.key = key.place
+        mapping.kind = "mapping"
         mapping.fields[key.text] = node
 
 

@@ -141,8 +141,8 @@ class InlineRun(Timer):
     """One run: the kernel's state, the calls in flight, and the timer that bounds both."""
 
     __slots__ = (
-        "_busy", "_inbox", "_reply", "_undoing", "bound", "caller", "deadline", "host", "id", "in_flight", "kernel", "now", "root",
-        "started", "status", "trace", "trace_flags", "unsafe",
+        "_busy", "_inbox", "_reply", "_undoing", "bound", "caller", "deadline", "host", "id", "in_flight", "kernel",
+        "now", "root", "started", "status", "trace", "trace_flags", "unsafe",
     )  # fmt: skip
 
     def __init__(self, host: InlineHost, bound: BoundProgram, start: Start, reply: Reply) -> None:

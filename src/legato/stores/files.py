@@ -36,14 +36,22 @@ class FileStore:
             path = self.folder / name
             if name.startswith(".") or path.suffix not in LANGUAGES:
                 continue
-            try:
-                text = _read(path)
-            except OSError as error:
-                problems.append(_problem(path, error))
-                continue
-            language = LANGUAGES[path.suffix]
-            sources.append(Source(name=_printable(path.stem), language=language, text=text, origin=_printable(path)))
+            match read_file(path):
+                case Source() as source:
+                    sources.append(source)
+                case problem:
+                    problems.append(problem)
         return sources, problems
+
+
+def read_file(path: Path) -> Source | Problem:
+    """One definition as it is now, or why it cannot be read. What is no `.json` is taken for YAML."""
+    try:
+        text = _read(path)
+    except OSError as error:
+        return _problem(path, error)
+    language = LANGUAGES.get(path.suffix, "native")
+    return Source(name=_printable(path.stem), language=language, text=text, origin=_printable(path))
 
 
 def _read(path: Path) -> bytes:
