@@ -20,7 +20,7 @@ from legato.errors import DefinitionError
 from legato.formats import read_all
 from legato.gateway.gateway import Gateway
 from legato.gateway.problems import of_failure
-from legato.hosts.inline import InlineHost, InlineRun, Start
+from legato.hosts.inline import InlineHost, InlineRun
 from legato.model.bundle import Bundle
 from legato.model.outcome import Failure
 from legato.model.payload import Payload
@@ -29,7 +29,6 @@ from legato.model.settings import Settings
 from legato.orchestrator import Orchestrator
 from legato.ports import Connector
 from legato.stores.files import FileStore
-from legato.telemetry.ids import new_run_id, trace_of
 from legato.telemetry.log import Log
 from legato.telemetry.metrics import Metrics
 from legato.transport.server import ServerProtocol
@@ -80,8 +79,7 @@ class App:
             else:
                 answer.set_result(of_failure(failure, name, run.id.decode()))
 
-        run_id = new_run_id()
-        self.orchestrator.start(deployed.bound, payload, Start(_Nobody(), run_id, *trace_of(None, run_id)), reply)
+        self.orchestrator.start(deployed.bound, payload, _Nobody(), reply)
         return await answer
 
     async def close(self) -> None:
@@ -102,7 +100,9 @@ class App:
         """The server, ready to run. Raises DefinitionError for an address that must not be listened on unprotected."""
         settings = self.settings
         check_exposure(settings)
-        protocol = functools.partial(ServerProtocol, service=self.gateway, limits=settings.limits, wheel=self.wheel)
+        protocol = functools.partial(
+            ServerProtocol, service=self.gateway, limits=settings.limits, wheel=self.wheel, memo=self.gateway.heads
+        )
         kind, host, port = listen_address(settings.listen)
         config = uvicorn.Config(
             admin_app(self.orchestrator, self.metrics, lambda: self.stopping, self._lifespan),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from legato.errors import DefinitionError, UnknownFlow
 from legato.hosts.bound import BoundProgram
-from legato.hosts.inline import InlineHost, InlineRun, Reply, Start
+from legato.hosts.inline import InlineHost, InlineRun, Reply
 from legato.kernel import LinkedCall, link
 from legato.model.bundle import Bundle, Definition
 from legato.model.flow import CallStep
@@ -17,7 +17,7 @@ from legato.model.function import Function
 from legato.model.payload import Payload
 from legato.model.problem import Problem
 from legato.model.settings import Settings
-from legato.ports import Connector, Target
+from legato.ports import Caller, Connector, Target
 from legato.telemetry.metrics import Metrics
 
 
@@ -61,9 +61,17 @@ class Orchestrator:
         except KeyError:
             raise UnknownFlow(name) from None
 
-    def start(self, bound: BoundProgram, payload: Payload, start: Start, reply: Reply) -> InlineRun:
-        """Start a run; `reply` is called once, when it has ended."""
-        return self._host.start(bound, payload, start, reply)
+    def start(
+        self,
+        bound: BoundProgram,
+        payload: Payload,
+        caller: Caller,
+        reply: Reply,
+        traceparent: bytes | None = None,
+        key_root: bytes | None = None,
+    ) -> InlineRun:
+        """Start a run on the host that the flow asks for; see InlineHost.start."""
+        return self._host.start(bound, payload, caller, reply, traceparent, key_root)
 
     def states(self) -> dict[str, float]:
         """How many definitions are ok and broken."""

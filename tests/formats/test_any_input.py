@@ -18,13 +18,13 @@ from legato.model.flow import Flow
 from legato.model.problem import Problem
 from legato.model.source import MAX_BYTES, Source
 
-WORDS = [
-    *"flow description timeout on_disconnect steps call parallel id method path retry undo idempotent attempts".split(),
-    *"backoff max_backoff when_status foreach when input mode listen auth tokens limits functions default url".split(),
-    *"python builtin order a b-c B_c GET finish echo true yes 5 2s 64KiB 012 0o7 ~ << ${x} ${env.X} sequential".split(),
-    *"http://{name}/ /v1/x 127.0.0.1:80 unix:/x m:f host hops connections".split(),
-]  # fmt: skip
-MARKS = [*": - , ? ! & * | > { } [ ] ' # % @ ` ~ = < \\".split(), '"', " ", "  ", "\n", "\n  ", "\n    ", "\t", "\r\n"]
+WORDS = """
+    flow description timeout on_disconnect steps call parallel id method path retry undo idempotent attempts
+    backoff max_backoff when_status foreach when input mode listen auth tokens limits functions default url
+    python builtin order a b-c B_c GET finish echo true yes 5 2s 64KiB 012 0o7 ~ << ${x} ${env.X} sequential
+    http://{name}/ /v1/x 127.0.0.1:80 unix:/x m:f host hops connections
+""".split()
+MARKS = [*":-,?!&*|>{}[]'#%@`~=<\\", '"', " ", "  ", "\n", "\n  ", "\n    ", "\t", "\r\n"]
 MARKS += [
     "---\n",
     "...\n",
@@ -149,9 +149,29 @@ def test_places_point_at_what_stands_there(text: str) -> None:
             assert at.startswith(node.text.split("\n")[0].split(" ")[0])
 
 
-@pytest.mark.parametrize(
-    "part", ["[", "{", "- ", "? ", "a:\n", "{a: ", '["a",', "a: [\n", "&a ", "!a ", "*a ", "'", '"', "|\n", "a\n", "x: y\n", "- a\n", "'': 1\n", "k{n}: {}\n", "- k{n}: a\n", '"k{n}": 1,', "${{x}} ", "[a],\n"]
-)  # fmt: skip
+LONG = [
+    "[",
+    "{",
+    "- ",
+    "? ",
+    "a:\n",
+    "{a: ",
+    '["a",',
+    "a: [\n",
+    "&a ",
+    "!a ",
+    "*a ",
+    "'",
+    '"',
+    "|\n",
+    "a\n",
+    "x: y\n",
+    "- a\n",
+]
+LONG += ["'': 1\n", "k{n}: {}\n", "- k{n}: a\n", '"k{n}": 1,', "${{x}} ", "[a],\n"]
+
+
+@pytest.mark.parametrize("part", LONG)
 def test_nothing_takes_long(part: str) -> None:
     count = MAX_BYTES // len(part) - 10
     text = "".join(part.format(n=n) for n in range(count // 2)) if "{n}" in part else part.replace("{{", "{") * count

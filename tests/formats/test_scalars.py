@@ -32,8 +32,11 @@ def test_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["5", "5.5", "'5'", "1h30m", "5 s", "s", "-1s", "1.s", ".5s", "1e3s", "1us", "5S", "5sec", "٥s", "true", "[5s]", "~", "3d", "9" * 400 + "d"],
-)  # fmt: skip
+    [
+        *("5", "5.5", "'5'", "1h30m", "5 s", "s", "-1s", "1.s", ".5s", "1e3s", "1us", "5S", "5sec", "\u0665s"),
+        *("true", "[5s]", "~", "3d", "9" * 400 + "d"),
+    ],
+)
 def test_no_durations(text: str) -> None:
     node, report = read_document("f", text.encode())
     assert node is not None

@@ -6,21 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from hashlib import blake2b
 from time import monotonic
 from urllib.parse import unquote_to_bytes
 
 from legato.gateway import fnkit
 from legato.gateway.problems import CONTENT_TYPE, broken_definition, of_failure, refusal
-from legato.hosts.inline import InlineRun, Start
+from legato.hosts.inline import InlineRun
 from legato.model.flow import ParallelStep
 from legato.model.outcome import Failure
 from legato.model.payload import EMPTY, Payload
 from legato.model.settings import Settings
 from legato.orchestrator import Deployed, Orchestrator
-from legato.telemetry.ids import new_run_id, trace_of
 from legato.telemetry.log import Log
-from legato.transport.request import Answer, Request
+from legato.transport.memo import HeadMemo
+from legato.transport.request import Answer, Head, Request
 
 PREFIX = b"/orchestrate/"
 _PUBLIC = frozenset({b"/livez", b"/readyz"})
@@ -55,24 +56,26 @@ class Gateway:
         self._access_log = settings.access_log
         self._hops = settings.limits.hops
         self._routes: dict[bytes, Route] = {}
+        self.heads = HeadMemo[Head]()
 
     def serve_flows(self) -> None:
         """Take over what the orchestrator has deployed."""
         flows = self._orchestrator.flows
         self._routes = {PREFIX + name.encode(): Route(name, deployed) for name, deployed in flows.items()}
+        self.heads.forget()
 
     # What the server's protocol asks.
 
-    def admit(self, request: Request) -> Answer | None:
+    def admit(self, head: Head) -> Answer | None:
         """See Service."""
-        fields = request.fields
-        if not self._open and self._credential(fields) is None and request.path not in _PUBLIC:
+        fields = head.fields
+        if not self._open and self._credential(fields) is None and head.path not in _PUBLIC:
             return refusal(401, "send a configured token as `Authorization: Bearer <token>`", _UNAUTHORIZED)
-        route = self._routes.get(request.path)
+        route = self._routes.get(head.path)
         if route is None:
-            if not request.path.startswith(PREFIX):
+            if not head.path.startswith(PREFIX):
                 return None
-            found = self._find(request)
+            found = self._find(head)
             if isinstance(found, Answer):
                 return found
             route = found
@@ -80,32 +83,33 @@ class Gateway:
             return route.broken
         if b"legato-hops" in fields:
             hops = fields[b"legato-hops"]
-            request.hops = int(hops) if hops.isdigit() and len(hops) < 4 else self._hops
-            if request.hops >= self._hops:
+            head.hops = int(hops) if hops.isdigit() and len(hops) < 4 else self._hops
+            if head.hops >= self._hops:
                 return refusal(508, f"the request has come through {self._hops} gateways: a flow calls itself")
-        request.route = route
+        head.route = route
         return None
 
     def serve(self, request: Request) -> None:
         """See Service."""
-        route = request.route
+        route = request.head.route
         assert isinstance(route, Route)
         assert route.bound is not None
-        fields = request.fields
+        fields = request.head.fields
         payload = EMPTY
         if request.size:
             payload = Payload(
                 fields.get(b"content-type", b""), request.chunks, request.size, fields.get(b"content-encoding", b"")
             )
-        run_id = new_run_id()
-        trace, flags = trace_of(fields.get(b"traceparent"), run_id)
-        start = Start(request, run_id, trace, flags)
-        key = fields.get(b"idempotency-key")
-        if key is not None:
+        key_root = None
+        if b"idempotency-key" in fields:
             # So that the caller's own retry repeats our keys (contract 1).
-            start.key_root = _digest(route.name.encode(), self._credential(fields) or b"", key)
-        run = self._orchestrator.start(route.bound, payload, start, self._reply)
-        request.run = run
+            key = fields[b"idempotency-key"]
+            key_root = _digest(route.name.encode(), self._credential(fields) or b"", key)
+        reply = partial(self._reply, request)
+        traceparent = fields.get(b"traceparent")
+        run = self._orchestrator.start(route.bound, payload, request.head, reply, traceparent, key_root)
+        if run.kernel.state != "ended":
+            request.run = run
 
     def gone(self, request: Request) -> None:
         """See Service."""
@@ -134,9 +138,9 @@ class Gateway:
         scheme, _, token = authorization.partition(b" ")
         return self._credentials.get(b"Bearer " + token.strip()) if scheme.lower() == b"bearer" else None
 
-    def _find(self, request: Request) -> Route | Answer:
+    def _find(self, head: Head) -> Route | Answer:
         """A flow with a sub-path, or with its name percent-encoded."""
-        name, slash, rest = request.path[len(PREFIX) :].partition(b"/")
+        name, slash, rest = head.path[len(PREFIX) :].partition(b"/")
         decoded = unquote_to_bytes(name)
         route = self._routes.get(PREFIX + decoded)
         if route is None:
@@ -145,13 +149,12 @@ class Gateway:
             return refusal(404, f"there is no flow {shown!r}", flow=shown, flows=known)
         if any(unquote_to_bytes(part) in (b"..", b".") for part in rest.split(b"/")):
             return refusal(400, "a path with . or .. segments is not passed on")
-        request.rest = slash + rest
+        head.rest = slash + rest
         return route
 
-    def _reply(self, run: InlineRun, payload: Payload, failure: Failure | None) -> None:
-        request = run.caller
-        assert isinstance(request, Request)
-        route = request.route
+    def _reply(self, request: Request, run: InlineRun, payload: Payload, failure: Failure | None) -> None:
+        request.run = None  # the two would keep each other alive
+        route = request.head.route
         assert isinstance(route, Route)
         ids = b"legato-run: %b\r\ntraceparent: 00-%b-%b-%b\r\n" % (run.id, run.trace, run.trace[16:], run.trace_flags)
         if failure is not None:
@@ -186,8 +189,8 @@ class Gateway:
 
     def _log_access(self, request: Request, status: int, run: InlineRun | None) -> None:
         fields: dict[str, object] = {
-            "method": request.method.decode("latin-1"),
-            "path": request.path.decode("latin-1"),
+            "method": request.head.method.decode("latin-1"),
+            "path": request.head.path.decode("latin-1"),
             "status": status,
             "bytes_in": request.size,
             "ms": round((monotonic() - request.started) * 1000, 3),

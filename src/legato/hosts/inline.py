@@ -20,7 +20,7 @@ from legato.model.outcome import Failure, Outcome, Reason
 from legato.model.payload import Payload
 from legato.model.policy import worth_another_try
 from legato.ports import Caller
-from legato.telemetry.ids import new_span_id
+from legato.telemetry.ids import new_run_id, new_span_id, trace_of
 from legato.telemetry.log import Log
 from legato.transport.wheel import Timer, Wheel
 
@@ -145,17 +145,24 @@ class InlineRun(Timer):
         "now", "root", "started", "status", "trace", "trace_flags", "unsafe",
     )  # fmt: skip
 
-    def __init__(self, host: InlineHost, bound: BoundProgram, start: Start, reply: Reply) -> None:
+    def __init__(
+        self,
+        host: InlineHost,
+        bound: BoundProgram,
+        caller: Caller,
+        reply: Reply,
+        traceparent: bytes | None,
+        key_root: bytes | None,
+    ) -> None:
         self.due = inf
         self._slot = 0
         self.host = host
         self.bound = bound
         self.kernel = Run(bound.program)
-        self.caller = start.caller
-        self.id = start.run_id
-        self.root = start.key_root or start.run_id
-        self.trace = start.trace
-        self.trace_flags = start.trace_flags
+        self.caller = caller
+        self.id = run_id = new_run_id()
+        self.root = run_id if key_root is None else key_root
+        self.trace, self.trace_flags = trace_of(traceparent, run_id)
         self._reply = reply
         self.in_flight: dict[Call, Attempts] = {}
         self.unsafe = False  # whether a call was sent that must not be repeated
@@ -252,21 +259,6 @@ class InlineRun(Timer):
         )
 
 
-class Start:
-    """What starts a run: who called, and the ids. `key_root` replaces the run id in keys when the caller sent one."""
-
-    __slots__ = ("caller", "key_root", "run_id", "trace", "trace_flags")
-
-    def __init__(
-        self, caller: Caller, run_id: bytes, trace: bytes, trace_flags: bytes, key_root: bytes | None = None
-    ) -> None:
-        self.caller = caller
-        self.run_id = run_id
-        self.trace = trace
-        self.trace_flags = trace_flags
-        self.key_root = key_root
-
-
 Reply = Callable[[InlineRun, Payload, Failure | None], None]
 
 
@@ -279,9 +271,21 @@ class InlineHost:
         self.runs: set[InlineRun] = set()
         self._idle: asyncio.Event | None = None
 
-    def start(self, bound: BoundProgram, payload: Payload, start: Start, reply: Reply) -> InlineRun:
-        """Start a run; `reply` is called once, when it has ended, possibly before this returns."""
-        run = InlineRun(self, bound, start, reply)
+    def start(
+        self,
+        bound: BoundProgram,
+        payload: Payload,
+        caller: Caller,
+        reply: Reply,
+        traceparent: bytes | None = None,
+        key_root: bytes | None = None,
+    ) -> InlineRun:
+        """Start a run; `reply` is called once, when it has ended, possibly before this returns.
+
+        `traceparent` is the caller's trace context. `key_root` replaces the run id in idempotency keys, for a caller
+        that sent a key of its own (contract 1).
+        """
+        run = InlineRun(self, bound, caller, reply, traceparent, key_root)
         self.runs.add(run)
         bound.meter.active += 1
         run.begin(payload)

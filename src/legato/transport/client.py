@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import httptools
 
+from legato.transport.memo import length_of
+
 if TYPE_CHECKING:
     from legato.transport.pool import Pool
 
@@ -22,6 +24,17 @@ Data = bytes | Sequence[bytes]
 
 MAX_HEADERS = 100  # contract 9
 MAX_HEAD = 64 * 1024
+
+
+class AnswerHead:
+    """What the head of a plain answer says."""
+
+    __slots__ = ("headers", "length", "status")
+
+    def __init__(self, status: int, headers: Headers, length: int) -> None:
+        self.status = status
+        self.headers = headers
+        self.length = length
 
 
 class Token(Protocol):
@@ -50,8 +63,8 @@ class Connection(asyncio.Protocol):
     """A connection of a pool. Idle while `token` is None."""
 
     __slots__ = (
-        "_chunks", "_complete", "_extra", "_failure", "_head_only", "_headers", "_interim", "_keep", "_large",
-        "_parser", "_received", "_size", "_status", "pool", "sink", "token", "transport", "used",
+        "_chunks", "_complete", "_extra", "_failure", "_head_only", "_headers", "_interim", "_keep", "_known_head",
+        "_parser", "_plain", "_received", "_size", "_status", "pool", "sink", "token", "transport", "used",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -61,6 +74,8 @@ class Connection(asyncio.Protocol):
         self.pool = pool
         self.token: Token | None = None
         self.used = True
+        self._received = 0
+        self._known_head = pool.heads.find
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -71,19 +86,15 @@ class Connection(asyncio.Protocol):
         self.sink = sink
         self.token = token
         self.used = True
-        self._headers: Headers = {}
-        self._chunks: list[bytes] = []
-        self._size = self._status = self._received = 0
-        self._complete = self._keep = self._extra = self._interim = False
-        self._failure = ""
+        self._received = 0
         self._head_only = head_only
         token.handle = self
         token.sent = True
         if isinstance(data, bytes):
-            self._large = False
+            self._plain = not head_only
             self.transport.write(data)
         else:
-            self._large = True
+            self._plain = False
             self.transport.writelines(data)
 
     def abort(self) -> None:
@@ -94,9 +105,42 @@ class Connection(asyncio.Protocol):
     # What the event loop calls.
 
     def data_received(self, data: bytes) -> None:
-        if self.token is None:
+        token = self.token
+        if token is None:
             self.transport.abort()  # a byte on an idle connection: whoever sent it is out of step
             return
+        if self._received:
+            self._parse(data)
+            self._act()
+            return
+        length = length_of(data)
+        if self._plain:
+            known = self._known_head(data[:length])
+            if known is not None and known.length == len(data) - length:
+                self.token = None
+                self.pool.release(self)
+                self.sink.answered(token, known.status, known.headers, [data[length:]], known.length)
+                return
+        self._begin()
+        self._parse(data)
+        if self._complete and self._keep and not self._extra and self._plain:
+            self._learn(data, length)
+        self._act()
+
+    def _begin(self) -> None:
+        self._headers: Headers = {}
+        self._chunks: list[bytes] = []
+        self._size = self._status = 0
+        self._complete = self._keep = self._extra = self._interim = False
+        self._failure = ""
+
+    def _learn(self, data: bytes, length: int) -> None:
+        """Remember the head of a plain answer that one read brought whole."""
+        size = len(data) - length
+        if self._headers.get(b"content-length") == b"%d" % size == b"%d" % self._size:
+            self.pool.heads.keep(data[:length], AnswerHead(self._status, self._headers, size))
+
+    def _parse(self, data: bytes) -> None:
         self._received += len(data)
         try:
             self._parser.feed_data(data)
@@ -107,6 +151,8 @@ class Connection(asyncio.Protocol):
                 self._extra = True
             else:
                 self._failure = f"the function's answer is not HTTP/1.1: {error}"
+
+    def _act(self) -> None:
         if self._complete:
             self._finish()
         elif self._failure or self._too_much():
@@ -118,7 +164,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         token = self.token
         if token is not None:
-            if self._ends_with_connection() and exc is None:
+            if not self._received:
+                self._break("the connection was lost before the answer")
+            elif self._ends_with_connection() and exc is None:
                 self._finish()
             elif self._status:
                 self._break("the connection was lost in the middle of the answer")
@@ -196,7 +244,7 @@ class Connection(asyncio.Protocol):
         self.token = None
         sink, status, headers, chunks, size = self.sink, self._status, self._headers, self._chunks, self._size
         transport = self.transport
-        unsent = self._large and transport.get_write_buffer_size() > 0
+        unsent = not self._plain and transport.get_write_buffer_size() > 0
         if self._keep and not self._extra and not unsent and not transport.is_closing():
             self.pool.release(self)
         else:

@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from legato.transport.client import Connection, Data, Sink, Token
+from legato.transport.client import AnswerHead, Connection, Data, Sink, Token
+from legato.transport.memo import HeadMemo
 from legato.transport.wheel import Timer, Wheel
 
 CONNECT_TIME = 10.0  # seconds for DNS, TCP and TLS together
@@ -57,6 +58,7 @@ class Pool:
     def __init__(self, origin: Origin, wheel: Wheel, limit: int, max_answer: int) -> None:
         self.origin = origin
         self.max_answer = max_answer
+        self.heads = HeadMemo[AnswerHead]()
         self._limit = limit
         self._wheel = wheel
         self._free: list[Connection] = []

@@ -19,20 +19,19 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes = b""
 
 
-class Request:
-    """A request's head and body.
+class Head:
+    """What is known of a request by its head alone; requests with the same head share one.
 
     `fields` holds the headers by lower-case name (the first of each), `repeated` those that came again. `path` is the
-    target without its query, as on the wire. `rest`, `route` and `run` belong to the service.
+    target without its query, as on the wire. `route`, `rest` and `hops` are the service's to set at `admit`.
     """
 
     __slots__ = (
-        "chunks", "connection", "fields", "hops", "keep_alive", "method", "path", "query", "refusal", "repeated",
-        "rest", "route", "run", "size", "started", "target",
+        "fields", "hops", "keep_alive", "length", "method", "path", "query", "refusal", "repeated", "rest", "route",
+        "target",
     )  # fmt: skip
 
-    def __init__(self, connection: ServerProtocol) -> None:
-        self.connection = connection
+    def __init__(self) -> None:
         self.target = b""
         self.method = b""
         self.path = b""
@@ -40,14 +39,25 @@ class Request:
         self.rest = b""
         self.fields: dict[bytes, bytes] = {}
         self.repeated: list[tuple[bytes, bytes]] | None = None
-        self.chunks: list[bytes] = []
-        self.size = 0
+        self.length = 0
         self.hops = 0
         self.keep_alive = True
         self.refusal: Answer | None = None
-        self.route: object = None  # what the service found at `admit`; None hands the request to the ASGI app
-        self.run: object = None
-        self.started = 0.0
+        self.route: object = None  # None hands the request to the ASGI app
+
+
+class Request:
+    """A request: its head, its body in chunks, and the connection that it came by."""
+
+    __slots__ = ("chunks", "connection", "head", "run", "size", "started")
+
+    def __init__(self, connection: ServerProtocol, head: Head, chunks: list[bytes], size: int, started: float) -> None:
+        self.connection = connection
+        self.head = head
+        self.chunks = chunks
+        self.size = size
+        self.started = started  # seconds, monotonic: when it began to be served
+        self.run: object = None  # the service's
 
     def answer(self, status: int, headers: bytes, chunks: Sequence[bytes], size: int) -> None:
         """Send the answer; to be called once. A caller that has left is not told."""
@@ -57,7 +67,7 @@ class Request:
 class Service(Protocol):
     """Who serves the requests that are taken off before ASGI."""
 
-    def admit(self, request: Request) -> Answer | None:
+    def admit(self, head: Head) -> Answer | None:
         """Decide by the head alone: set `route` to take the request, leave it for ASGI, or refuse."""
         ...
 

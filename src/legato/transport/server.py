@@ -16,15 +16,16 @@ from collections import deque
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from legato.model.settings import Limits
-from legato.transport.request import Answer, Request, Service
+from legato.transport.asgi_bridge import asgi_cycle
+from legato.transport.memo import HeadMemo, length_of
+from legato.transport.request import Answer, Head, Request, Service
 from legato.transport.wheel import Timer, Wheel
 
 IDLE, HEAD, BODY = 0, 1, 2
@@ -55,15 +56,18 @@ class ServerProtocol(HttpToolsProtocol):
         service: Service,
         limits: Limits,
         wheel: Wheel,
+        memo: HeadMemo[Head],
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._asgi = cast("Any", config.loaded_app)
+        self._asgi: Any = config.loaded_app  # pyright: ignore[reportUnknownMemberType]
         self._service = service
         self._limits = limits
         self._wheel = wheel
+        self._memo = memo
+        self._known_head = memo.find
         self._timer = _ConnectionTimer(self)
         self._reading = IDLE
-        self._request: Request | None = None  # being read
+        self._reading_request: Request | None = None
         self._active: Request | None = None  # being answered
         self._queue: deque[Request] = deque()
         self._deaf = False  # nothing more is read from this connection
@@ -90,8 +94,8 @@ class ServerProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self._deaf = True
         self._queue.clear()
-        active, self._active, self._request = self._active, None, None
-        if active is not None and active.route is not None:
+        active, self._active, self._reading_request = self._active, None, None
+        if active is not None and active.head.route is not None:
             self._service.gone(active)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
@@ -110,14 +114,19 @@ class ServerProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         self._last = monotonic()
-        self._incoming = incoming = len(data)
-        self._wire += incoming
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._upgrade_refused()
-        except httptools.HttpParserError as error:
-            self._refuse(400, f"this is not HTTP/1.1: {error}")
+        if self._reading_request is None:
+            length = length_of(data)
+            head = self._known_head(data[:length])
+            if head is not None and head.length == len(data) - length:
+                self._reading = IDLE
+                self._take(Request(self, head, [data[length:]], head.length, self._last))
+                return
+            waiting = len(self._queue)
+            self._parse(data)
+            if len(self._queue) == waiting + 1:
+                self._learn(self._queue[-1], data, length)
+        else:
+            self._parse(data)
         if self._queue:
             if self._active is None:
                 self._next()
@@ -127,94 +136,120 @@ class ServerProtocol(HttpToolsProtocol):
             self._check_wire()
             self._watch()
 
+    def _parse(self, data: bytes) -> None:
+        self._incoming = incoming = len(data)
+        self._wire += incoming
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._upgrade_refused()
+        except httptools.HttpParserError as error:
+            self._refuse(400, f"this is not HTTP/1.1: {error}")
+
+    def _learn(self, request: Request, data: bytes, length: int) -> None:
+        """Remember the head of a plain request that one read brought whole, and nothing else with it."""
+        head = request.head
+        if (
+            not self._deaf
+            and self._reading == IDLE
+            and head.route is not None
+            and head.refusal is None
+            and head.length == request.size == len(data) - length
+            and b"transfer-encoding" not in head.fields
+            and b"expect" not in head.fields
+        ):
+            self._memo.keep(data[:length], head)
+
     # What the parser calls: notes only.
 
     def on_message_begin(self) -> None:
         if self._deaf:
-            self._request = None
+            self._reading_request = None
             return
-        self._request = Request(self)
+        self._reading_request = Request(self, Head(), [], 0, self._last)
         if self._reading != HEAD:
             self._began = self._last
             self._reading = HEAD
         self._wire = self._incoming
 
     def on_url(self, url: bytes) -> None:
-        if self._request is not None:
-            self._request.target += url
+        if self._reading_request is not None:
+            self._reading_request.head.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        request = self._request
+        request = self._reading_request
         if request is None or self._reading != HEAD:  # a trailer
             return
-        name = name.lower()
-        if name not in request.fields:
-            request.fields[name] = value
-        elif request.repeated is None:
-            request.repeated = [(name, value)]
+        head, name = request.head, name.lower()
+        if name not in head.fields:
+            head.fields[name] = value
+        elif head.repeated is None:
+            head.repeated = [(name, value)]
         else:
-            request.repeated.append((name, value))
+            head.repeated.append((name, value))
 
     def on_headers_complete(self) -> None:
-        request = self._request
+        request = self._reading_request
         if request is None:
             return
         self._reading = BODY
-        request.method = self.parser.get_method()
-        request.keep_alive = self.parser.should_keep_alive()
-        if not self._head_is_sound(request):
+        head = request.head
+        head.method = self.parser.get_method()
+        head.keep_alive = self.parser.should_keep_alive()
+        head.length = int(head.fields.get(b"content-length", b"0"))
+        if not self._is_sound(head):
             return
         self._wire = 0
-        path, _, request.query = request.target.partition(b"?")
+        path, _, head.query = head.target.partition(b"?")
         if path[:1] != b"/" and (match := _ABSOLUTE.match(path)):  # absolute-form (RFC 9112, 3.2.2)
             path = path[match.end() :] or b"/"
-        request.path = path
-        request.refusal = self._service.admit(request)
-        if b"expect" in request.fields:
+        head.path = path
+        head.refusal = self._service.admit(head)
+        if b"expect" in head.fields:
             self._expect(request)
 
     def on_body(self, body: bytes) -> None:
-        request = self._request
+        request = self._reading_request
         if request is None:
             return
         request.size += len(body)
         if request.size > self._limits.request_body:
             self._refuse(413, f"the body is larger than {self._limits.request_body} bytes")
-        elif request.refusal is None:
+        elif request.head.refusal is None:
             request.chunks.append(body)
 
     def on_message_complete(self) -> None:
-        request = self._request
+        request = self._reading_request
         if request is None:
             return
-        self._request = None
+        self._reading_request = None
         self._reading = IDLE
         self._queue.append(request)
-        if not request.keep_alive:
+        if not request.head.keep_alive:
             self._deaf = True
 
     # Checks of the head.
 
-    def _head_is_sound(self, request: Request) -> bool:
-        limits, fields = self._limits, request.fields
-        count = len(fields) + (len(request.repeated) if request.repeated else 0)
-        if len(request.target) > limits.url:
+    def _is_sound(self, head: Head) -> bool:
+        limits, fields = self._limits, head.fields
+        count = len(fields) + (len(head.repeated) if head.repeated else 0)
+        if len(head.target) > limits.url:
             self._refuse(414, f"the URL is longer than {limits.url} bytes")
         elif count > limits.header_count:
             self._refuse(431, f"more than {limits.header_count} headers")
-        elif self._wire > limits.header_bytes and _head_size(request) > limits.header_bytes:
+        elif self._wire > limits.header_bytes and _size(head) > limits.header_bytes:
             self._refuse(431, f"the headers are larger than {limits.header_bytes} bytes")
-        elif request.repeated and any(name in _SINGLE for name, _ in request.repeated):
+        elif head.repeated and any(name in _SINGLE for name, _ in head.repeated):
             self._refuse(400, "a header that must be unique came twice")
         elif b"host" not in fields and self.parser.get_http_version() != "1.0":
             self._refuse(400, "HTTP/1.1 needs a Host header (RFC 9112, 3.2)")
-        elif request.method == b"CONNECT":
+        elif head.method == b"CONNECT":
             self._refuse(400, "this is no proxy: CONNECT and authority-form targets are not served")
-        elif int(fields.get(b"content-length", b"0")) > limits.request_body:
+        elif head.length > limits.request_body:
             self._refuse(413, f"the body is larger than {limits.request_body} bytes")
         else:
             if b"connection" in fields and self.parser.get_http_version() == "1.0":
-                request.keep_alive = False  # as uvicorn does: no keep-alive with HTTP/1.0
+                head.keep_alive = False  # as uvicorn does: no keep-alive with HTTP/1.0
             return True
         return False
 
@@ -223,17 +258,18 @@ class ServerProtocol(HttpToolsProtocol):
         limits = self._limits
         if self._reading == HEAD:
             if self._wire > limits.url + limits.header_bytes:
-                status = 431 if self._request is not None and self._request.fields else 414
-                self._refuse(status, f"the headers are larger than {limits.header_bytes} bytes")
+                in_url = self._reading_request is None or not self._reading_request.head.fields
+                self._refuse(414 if in_url else 431, f"the headers are larger than {limits.header_bytes} bytes")
         elif self._wire > 2 * limits.request_body + limits.header_bytes:
             self._refuse(413, f"the body is larger than {limits.request_body} bytes")
 
     def _expect(self, request: Request) -> None:
-        if request.fields[b"expect"].lower() != b"100-continue":
+        head = request.head
+        if head.fields[b"expect"].lower() != b"100-continue":
             self._refuse(417, "the only expectation that is met is 100-continue")
-        elif request.refusal is not None:
+        elif head.refusal is not None:
             # The caller has not sent the body and now never will: answer at once, and close.
-            self._put_refusal(request.refusal, request)
+            self._put_refusal(head.refusal, request)
         elif self._active is None and not self._queue:
             self.transport.write(CONTINUE)
         else:
@@ -241,40 +277,53 @@ class ServerProtocol(HttpToolsProtocol):
 
     def _upgrade_refused(self) -> None:
         """An upgrade is an offer (RFC 9110, 7.8): without a body it is passed over, with one the body is lost."""
-        fields = self._queue[-1].fields if self._queue else {}
-        if b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0":
+        if not self._queue:
+            return
+        head = self._queue[-1].head
+        if b"transfer-encoding" in head.fields or head.length:
             self._queue.pop()
+            self._deaf = False
             self._refuse(400, "no other protocol is spoken here: send this request without Upgrade")
-        elif self._queue:
-            self._queue[-1].keep_alive = False
+        else:
+            head.keep_alive = False
             self._deaf = True
 
     def _refuse(self, status: int, detail: str) -> None:
         """Refuse the request being read, after which nothing more can be read from this connection."""
         if not self._deaf:
-            self._put_refusal(self._service.refuse(status, detail), self._request or Request(self))
+            request = self._reading_request or Request(self, Head(), [], 0, self._last)
+            self._put_refusal(self._service.refuse(status, detail), request)
 
     def _put_refusal(self, answer: Answer, request: Request) -> None:
-        request.refusal = answer
-        request.keep_alive = False
+        request.head.refusal = answer
+        request.head.keep_alive = False
         request.chunks = []
         self._deaf = self._unread = True
         self._reading = IDLE
-        self._request = None
+        self._reading_request = None
         self._queue.append(request)
 
     # One request after another.
+
+    def _take(self, request: Request) -> None:
+        """Serve a request now, or when those before it have been answered."""
+        if self._active is None:
+            self._active = request
+            self._service.serve(request)
+        else:
+            self._queue.append(request)
+            self.flow.pause_reading()
 
     def _next(self) -> None:
         while self._active is None and self._queue:
             request = self._queue.popleft()
             self._active = request
             request.started = self._last
-            if request.refusal is not None:
-                self._service.refused(request, request.refusal.status)
-                refusal = request.refusal
+            refusal = request.head.refusal
+            if refusal is not None:
+                self._service.refused(request, refusal.status)
                 self.answer(request, refusal.status, refusal.headers, (refusal.body,), len(refusal.body))
-            elif request.route is not None:
+            elif request.head.route is not None:
                 self._service.serve(request)
             else:
                 self._hand_to_asgi(request)
@@ -284,7 +333,7 @@ class ServerProtocol(HttpToolsProtocol):
         if request is not self._active:
             return
         transport = self.transport
-        close = not request.keep_alive or (self._stopping and not self._queue)
+        close = not request.head.keep_alive or (self._stopping and not self._queue)
         head = b"%b%b%bcontent-length: %d\r\n%b" % (
             STATUS_LINE[status],
             self._date_line(),
@@ -292,7 +341,7 @@ class ServerProtocol(HttpToolsProtocol):
             size,
             b"connection: close\r\n\r\n" if close else b"\r\n",
         )
-        if not size or request.method == b"HEAD":
+        if not size or request.head.method == b"HEAD":
             transport.write(head)
         elif size <= COPY_LIMIT:
             transport.write(head + (chunks[0] if len(chunks) == 1 else b"".join(chunks)))
@@ -339,41 +388,7 @@ class ServerProtocol(HttpToolsProtocol):
     # The ASGI app: everything that is no flow.
 
     def _hand_to_asgi(self, request: Request) -> None:
-        path = unquote(request.path.decode("latin-1"))
-        self.scope = cast(
-            "Any",
-            {
-                "type": "http",
-                "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-                "http_version": "1.1",
-                "server": self.server,
-                "client": self.client,
-                "scheme": self.scheme,
-                "method": request.method.decode("latin-1"),
-                "root_path": self.root_path,
-                "path": self.root_path + path,
-                "raw_path": request.path,
-                "query_string": request.query,
-                "headers": [*request.fields.items(), *(request.repeated or ())],
-                "state": self.app_state.copy(),
-            },
-        )
-        self.cycle = RequestResponseCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=request.keep_alive and not self._stopping,
-            on_response=self.on_response_complete,
-        )
-        self.cycle.body = bytearray(b"".join(request.chunks))
-        self.cycle.more_body = False
-        self.cycle.message_event.set()
+        self.cycle = asgi_cycle(self, request, request.head.keep_alive and not self._stopping)
         self._start_asgi_task(self.cycle, self._asgi)
 
     def on_response_complete(self) -> None:
@@ -386,9 +401,9 @@ class ServerProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Stop gracefully: answer what has come, then close."""
         self._stopping = True
-        if self._active is None and not self._queue and self._request is None:
+        if self._active is None and not self._queue and self._reading_request is None:
             self.transport.close()
-        elif self._active is not None and self._active.route is None:
+        elif self._active is not None and self._active.head.route is None:
             self.cycle.keep_alive = False
 
     def _watch(self) -> None:
@@ -418,7 +433,7 @@ class ServerProtocol(HttpToolsProtocol):
         limit = self._began + limits.header_time if self._reading == HEAD else self._last + limits.body_time
         if now < limit:
             self._watch()
-        elif self._request is None:
+        elif self._reading_request is None:
             self.transport.close()  # not one byte of a request
         else:
             what = "headers" if self._reading == HEAD else "body"
@@ -462,6 +477,6 @@ class _ConnectionTimer(Timer):
 _date: list[object] = [None, b""]  # uvicorn renews its default headers once a second; they are joined as often
 
 
-def _head_size(request: Request) -> int:
-    size = sum(len(name) + len(value) + 4 for name, value in request.fields.items())
-    return size + sum(len(name) + len(value) + 4 for name, value in request.repeated or ())
+def _size(head: Head) -> int:
+    size = sum(len(name) + len(value) + 4 for name, value in head.fields.items())
+    return size + sum(len(name) + len(value) + 4 for name, value in head.repeated or ())
