@@ -25,13 +25,11 @@ class Attempt(Protocol):
     handle: object
 
     @property
-    def idempotency_key(self) -> bytes:
-        """`<root>/<path>` (contract 2): the same on every attempt of the call."""
-        ...
+    def identity(self) -> bytes:
+        """The header lines that say which call of which run this is, each with CRLF.
 
-    @property
-    def traceparent(self) -> bytes:
-        """The W3C trace context of this attempt."""
+        `Idempotency-Key: <root>/<path>` (contract 2), the same on every attempt, and the W3C `traceparent`.
+        """
         ...
 
     @property

@@ -97,7 +97,7 @@ async def _here(settings: Settings, name: str, body: bytes) -> tuple[int, bytes]
     app = App(settings)
     app.load()
     try:
-        return await app.run_once(name, Payload(JSON, (body,)))
+        return await app.run_once(name, Payload.of(JSON, body))
     except UnknownFlow:
         known = ", ".join(sorted(app.orchestrator.flows)) or f"none in {Path(settings.folder) / settings.flows}"
         return 404, f"there is no flow {name!r}; there are: {known}".encode()

@@ -21,6 +21,7 @@ from legato.transport.wheel import Wheel
 COPY_LIMIT = 64 * 1024  # bytes; a smaller body goes out with its head in one write, a larger one is not copied
 BODILESS = frozenset({"GET", "HEAD", "DELETE"})  # contract 3: no body unless `input` is given
 
+_HOPS = tuple(b"%d\r\n" % (hops + 1) for hops in range(32))
 _COMMON = f"user-agent: legato/{__version__}\r\naccept: ".encode()
 
 
@@ -85,27 +86,37 @@ class HttpTarget:
     def begin(self, attempt: Attempt) -> None:
         """Send the request on a pooled connection."""
         payload = attempt.payload
+        hops = attempt.caller.hops
         if self._forward:
             head, head_only = self._forwarded_head(attempt)
         else:
             head, head_only = self._head, self._head_only
             if self._no_body:
                 payload = EMPTY
-        content_type = payload.content_type
-        head = b"%b%d\r\nidempotency-key: %b\r\ntraceparent: %b\r\n%b%b\r\n" % (
-            head,
-            attempt.caller.hops + 1,
-            attempt.idempotency_key,
-            attempt.traceparent,
-            b"content-type: %b\r\n" % content_type if content_type and payload.size else b"",
-            b"" if self._no_body else b"content-length: %d\r\n" % payload.size,
-        )
+        hop = _HOPS[hops] if hops < len(_HOPS) else b"%d\r\n" % (hops + 1)
+        size = payload.size
+        if 0 < size <= COPY_LIMIT and not payload.encoding and payload.content_type:
+            data = b"%b%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+                head,
+                hop,
+                attempt.identity,
+                payload.content_type,
+                size,
+                payload.body,
+            )
+            self._pool.send(self, attempt, data, head_only)
+            return
+        head = b"%b%b%b%b\r\n" % (head, hop, attempt.identity, self._body_fields(payload))
+        self._pool.send(self, attempt, [head, *payload.chunks] if size > COPY_LIMIT else head + payload.body, head_only)
+
+    def _body_fields(self, payload: Payload) -> bytes:
+        """The header lines about the body; a method that has none gets none."""
+        lines = b"" if self._no_body else b"content-length: %d\r\n" % payload.size
+        if payload.size and payload.content_type:
+            lines += b"content-type: %b\r\n" % payload.content_type
         if payload.encoding:
-            head = b"%bcontent-encoding: %b\r\n\r\n" % (head[:-2], payload.encoding)
-        if payload.size <= COPY_LIMIT:
-            self._pool.send(self, attempt, head + payload.body, head_only)
-        else:
-            self._pool.send(self, attempt, [head, *payload.chunks], head_only)
+            lines += b"content-encoding: %b\r\n" % payload.encoding
+        return lines
 
     def _forwarded_head(self, attempt: Attempt) -> tuple[bytes, bool]:
         """fnkit's rule: POST when there is a body, else the caller's method; sub-path and query go to every step."""
@@ -127,17 +138,15 @@ class HttpTarget:
 
     def answered(self, token: Attempt, status: int, headers: Headers, chunks: list[bytes], size: int) -> None:
         """Classify a complete answer."""
+        payload = EMPTY
         if size:
-            encoding = headers.get(b"content-encoding", b"")
-            payload = Payload(
-                headers.get(b"content-type", b""), chunks, size, b"" if encoding == b"identity" else encoding
-            )
-        else:
-            payload = EMPTY
-        kind = classify(status)
-        if kind == "ok":
+            content_type = headers[b"content-type"] if b"content-type" in headers else b""  # noqa: SIM401 - hot
+            encoding = headers[b"content-encoding"] if b"content-encoding" in headers else b""  # noqa: SIM401
+            payload = Payload(content_type, chunks, size, b"" if encoding == b"identity" else encoding)
+        if 200 <= status < 300:
             token.settle(Outcome("ok", payload, status))
             return
+        kind = classify(status)
         retry_after = _seconds(headers.get(b"retry-after")) if kind == "retryable" else None
         token.settle(Outcome(kind, payload, status, f"the function answered {status}", retry_after))
 

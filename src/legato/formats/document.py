@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 import yaml
 
-from legato.formats.report import WHOLE_FILE, Report, shown
+from legato.formats.report import WHOLE_FILE, Place, Report, shown
 from legato.formats.tree import Builder, Node, core_scalar
 from legato.formats.yaml_errors import explain
 from legato.model.source import MAX_BYTES
@@ -76,8 +76,12 @@ def _build(text: str, report: Report) -> Node | None:
     for event in _events(text):
         place = (event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, yaml.NodeEvent):
-            _refuse_properties(event, report)
+            _refuse_properties(event, place, report)
         match event:
+            case yaml.ScalarEvent():
+                plain = event.style is None or event.style == ""
+                # What a tag would make of the text is nobody's to guess.
+                builder.add(Node("broken", place) if event.tag else _scalar(event.value, plain, place, report), plain)
             case yaml.DocumentStartEvent() if builder.root is not None:
                 report.add(place, "a second document in one file", "one file holds one document: remove the `---`")
                 return builder.root
@@ -87,10 +91,6 @@ def _build(text: str, report: Report) -> Node | None:
                     return None
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 builder.close()
-            case yaml.ScalarEvent():
-                plain = event.style is None or event.style == ""
-                # What a tag would make of the text is nobody's to guess.
-                builder.add(Node("broken", place) if event.tag else _scalar(event.value, plain, place, report), plain)
             case yaml.AliasEvent():
                 builder.add(Node("broken", place))
             case _:
@@ -103,9 +103,8 @@ def _events(text: str) -> Iterator[yaml.Event]:
     return cast("Iterator[yaml.Event]", events)
 
 
-def _refuse_properties(event: yaml.NodeEvent, report: Report) -> None:
+def _refuse_properties(event: yaml.NodeEvent, place: Place, report: Report) -> None:
     """Report anchors, aliases and tags: they make a file mean something else than what stands there."""
-    place = (event.start_mark.line + 1, event.start_mark.column + 1)
     if isinstance(event, yaml.AliasEvent):
         report.add(place, f"the alias {shown('*' + event.anchor)} is not allowed", "write the value out")
         return
@@ -119,7 +118,7 @@ def _refuse_properties(event: yaml.NodeEvent, report: Report) -> None:
         report.add(place, f"the tag {shown(name)} is not allowed", "remove it; quote what is meant as text")
 
 
-def _scalar(value: str, plain: bool, place: tuple[int, int], report: Report) -> Node:
+def _scalar(value: str, plain: bool, place: Place, report: Report) -> Node:
     if _SURROGATE.search(value):
         report.add(place, "an escape stands for half a character", "write both halves, or the character itself")
         return Node("broken", place)

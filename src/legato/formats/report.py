@@ -35,6 +35,7 @@ class Report:
         self.text = text
         self._starts = [0, *(match.end() for match in _BREAK.finditer(text))]
         self._problems: list[Problem] = []
+        self._seen: set[tuple[Place, str]] = set()
         self._more = 0
         self._hidden: set[int] = set()
 
@@ -58,12 +59,14 @@ class Report:
         if self.full:
             self._more += 1
             return
+        if (place, message) in self._seen:
+            return
+        self._seen.add((place, message))
         line, column = place
-        problem = Problem(
-            file=self.file, message=message, remedy=remedy, line=line, column=column, source=self._quote(line)
+        source = self._quote(line)
+        self._problems.append(
+            Problem(file=self.file, message=message, remedy=remedy, line=line, column=column, source=source)
         )
-        if problem not in self._problems:
-            self._problems.append(problem)
 
     def place(self, offset: int) -> Place:
         """The place of a character by its offset in the text."""

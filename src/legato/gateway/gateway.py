@@ -156,7 +156,7 @@ class Gateway:
         request.run = None  # the two would keep each other alive
         route = request.head.route
         assert isinstance(route, Route)
-        ids = b"legato-run: %b\r\ntraceparent: 00-%b-%b-%b\r\n" % (run.id, run.trace, run.trace[16:], run.trace_flags)
+        ids = b"legato-run: %b%b%b%b" % (run.id, run.trace_head, run.trace[16:], run.trace_tail)
         if failure is not None:
             status, body = self._failed(run, route, failure)
             content_type = fnkit.JSON if route.fnkit else CONTENT_TYPE

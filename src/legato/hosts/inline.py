@@ -13,6 +13,8 @@ from math import inf
 from random import random
 from time import monotonic
 
+import msgspec
+
 from legato.errors import NotJSON
 from legato.hosts.bound import BoundCall, BoundProgram
 from legato.kernel import Call, Command, Run
@@ -27,38 +29,36 @@ from legato.transport.wheel import Timer, Wheel
 UNDO_TIME = 300.0  # seconds an inline run may spend on undo; nothing is stored, so it cannot be left for later
 
 
-class Attempts:
+class Attempts(msgspec.Struct, eq=False):
     """A call in flight: its attempts, one after another, until one settles it.
 
     This is what connectors know as `ports.Attempt`; a new attempt reuses the object.
     """
 
-    __slots__ = (
-        "backoff", "bound", "call", "due", "handle", "maybe_done", "number", "payload", "run", "sent", "started", "why"
-    )  # fmt: skip
-
-    def __init__(self, run: InlineRun, call: Call, bound: BoundCall) -> None:
-        self.run = run
-        self.call = call
-        self.bound = bound
-        self.payload: Payload = call.payload
-        self.number = 1
-        self.sent = False
-        self.handle: object = None
-        self.backoff: asyncio.TimerHandle | None = None
-        self.maybe_done = False
-        self.why = ""
+    run: InlineRun
+    call: Call
+    bound: BoundCall
+    payload: Payload
+    started: float = 0.0
+    due: float = inf
+    number: int = 1
+    sent: bool = False
+    handle: object = None
+    backoff: asyncio.TimerHandle | None = None
+    maybe_done: bool = False
+    why: str = ""
 
     @property
-    def idempotency_key(self) -> bytes:
-        """See ports.Attempt."""
-        return self.run.root + self.bound.key
-
-    @property
-    def traceparent(self) -> bytes:
+    def identity(self) -> bytes:
         """See ports.Attempt."""
         run = self.run
-        return b"00-%b-%b-%b" % (run.trace, new_span_id(), run.trace_flags)
+        return b"idempotency-key: %b%b%b%b%b" % (
+            run.root,
+            self.bound.key,
+            run.trace_head,
+            new_span_id(),
+            run.trace_tail,
+        )
 
     @property
     def caller(self) -> Caller:
@@ -137,40 +137,28 @@ class Attempts:
         run.deliver(self.call, Outcome(kind, detail="cancelled between two attempts"))
 
 
-class InlineRun(Timer):
+class InlineRun(Timer, eq=False, kw_only=True):
     """One run: the kernel's state, the calls in flight, and the timer that bounds both."""
 
-    __slots__ = (
-        "_busy", "_inbox", "_reply", "_undoing", "bound", "caller", "deadline", "host", "id", "in_flight", "kernel",
-        "now", "root", "started", "status", "trace", "trace_flags", "unsafe",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        host: InlineHost,
-        bound: BoundProgram,
-        caller: Caller,
-        reply: Reply,
-        traceparent: bytes | None,
-        key_root: bytes | None,
-    ) -> None:
-        self.due = inf
-        self._slot = 0
-        self.host = host
-        self.bound = bound
-        self.kernel = Run(bound.program)
-        self.caller = caller
-        self.id = run_id = new_run_id()
-        self.root = run_id if key_root is None else key_root
-        self.trace, self.trace_flags = trace_of(traceparent, run_id)
-        self._reply = reply
-        self.in_flight: dict[Call, Attempts] = {}
-        self.unsafe = False  # whether a call was sent that must not be repeated
-        self.status = 0  # of the last call that went well
-        self._busy = self._undoing = False
-        self._inbox: deque[tuple[Call, Outcome]] | None = None
-        self.now = self.started = monotonic()
-        self.deadline = self.started + bound.timeout
+    host: InlineHost
+    bound: BoundProgram
+    kernel: Run
+    caller: Caller
+    reply: Reply
+    id: bytes
+    root: bytes  # of idempotency keys
+    trace: bytes
+    trace_head: bytes
+    trace_tail: bytes
+    started: float
+    now: float
+    deadline: float
+    in_flight: dict[Call, Attempts] = {}
+    unsafe: bool = False  # whether a call was sent that must not be repeated
+    status: int = 0  # of the last call that went well
+    busy: bool = False
+    undoing: bool = False
+    inbox: deque[tuple[Call, Outcome]] | None = None
 
     def begin(self, payload: Payload) -> None:
         """Start the run."""
@@ -182,10 +170,10 @@ class InlineRun(Timer):
             self.status = outcome.status
         elif call.step.is_undo:
             self._tell_failed_undo(call, outcome)
-        if self._busy:
-            if self._inbox is None:
-                self._inbox = deque()
-            self._inbox.append((call, outcome))
+        if self.busy:
+            if self.inbox is None:
+                self.inbox = deque()
+            self.inbox.append((call, outcome))
             return
         self._carry_out(self.kernel.deliver(call, outcome))
 
@@ -206,7 +194,7 @@ class InlineRun(Timer):
         """Called by the wheel: end the attempts whose time is up, or the run."""
         self.now = now
         if now >= self.deadline:
-            self.cancel("deadline", hard=self._undoing)
+            self.cancel("deadline", hard=self.undoing)
         for attempt in list(self.in_flight.values()):
             if attempt.due <= now and attempt.backoff is None and not attempt.call.ended:
                 attempt.time_out()
@@ -216,11 +204,12 @@ class InlineRun(Timer):
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
         """Carry out commands and, as long as calls settle on the spot, those that follow: a loop, not a recursion."""
-        self._busy = True
+        self.busy = True
+        calls = self.bound.calls
         while True:
             for command in commands:
                 if isinstance(command, Call):
-                    attempt = Attempts(self, command, self.bound.calls[command.step.index])
+                    attempt = Attempts(self, command, calls[command.step.index], command.payload)
                     self.in_flight[command] = attempt
                     try:
                         attempt.begin(self.now)
@@ -228,10 +217,10 @@ class InlineRun(Timer):
                         attempt.settle(Outcome("unknown", detail=f"{type(error).__name__}: {error}"))
                 elif (attempt := self.in_flight.get(command.call)) is not None:
                     attempt.withdraw()
-            if not self._inbox:
+            if not self.inbox:
                 break
-            commands = self.kernel.deliver(*self._inbox.popleft())
-        self._busy = False
+            commands = self.kernel.deliver(*self.inbox.popleft())
+        self.busy = False
         if self.kernel.state != "running":
             self._end_or_undo()
 
@@ -240,10 +229,10 @@ class InlineRun(Timer):
             self.host.ended(self)
             failure = self.kernel.failure
             self.bound.meter.count("ok" if failure is None else failure.reason, self.now - self.started)
-            self._reply(self, self.kernel.result, failure)
-        elif not self._undoing:
+            self.reply(self, self.kernel.result, failure)
+        elif not self.undoing:
             # Undo is not bound by the run's deadline, only by our patience with what nobody could resume.
-            self._undoing = True
+            self.undoing = True
             self.deadline = self.now + UNDO_TIME
 
     def _tell_failed_undo(self, call: Call, outcome: Outcome) -> None:
@@ -285,7 +274,24 @@ class InlineHost:
         `traceparent` is the caller's trace context. `key_root` replaces the run id in idempotency keys, for a caller
         that sent a key of its own (contract 1).
         """
-        run = InlineRun(self, bound, caller, reply, traceparent, key_root)
+        now = monotonic()
+        run_id = new_run_id()
+        trace, flags = trace_of(traceparent, run_id)
+        run = InlineRun(
+            host=self,
+            bound=bound,
+            kernel=Run(bound.program),
+            caller=caller,
+            reply=reply,
+            id=run_id,
+            root=run_id if key_root is None else key_root,
+            trace=trace,
+            trace_head=b"\r\ntraceparent: 00-%b-" % trace,
+            trace_tail=b"-%b\r\n" % flags,
+            started=now,
+            now=now,
+            deadline=now + bound.timeout,
+        )
         self.runs.add(run)
         bound.meter.active += 1
         run.begin(payload)

@@ -18,7 +18,7 @@ from typing import Literal
 
 from legato.errors import LegatoError
 from legato.kernel.program import Program
-from legato.kernel.scheduler import Call, Cancelled, Command, Fiber, Join, Scheduler, StepFailed
+from legato.kernel.scheduler import Call, Command, Fiber, Join, Scheduler, StepFailed
 from legato.kernel.trail import Done, Together, Trail
 from legato.model.outcome import Failure, Outcome, Reason
 from legato.model.payload import EMPTY, Payload
@@ -55,7 +55,7 @@ class Run(Scheduler):
 
         Raises LegatoError for a call that was not issued or has had its delivery.
         """
-        if call.ended or not call.issued:
+        if call.ended or call.turn == self.turn:
             raise LegatoError(f"{call.path} was delivered twice or never issued: a host's mistake")
         trail = call.trail
         if trail is not None and call.step.undo is not None and outcome.effect_possible:
@@ -76,7 +76,7 @@ class Run(Scheduler):
 
     def open_calls(self) -> Iterator[Call]:
         """The issued calls whose delivery is owed, in the order in which they were made."""
-        return _open_calls(self._root)
+        return _open_calls(self._root, self.turn)
 
     def _advance(self) -> Sequence[Command]:
         commands = self.advance()
@@ -106,7 +106,7 @@ class Run(Scheduler):
         for entry in reversed(trail):
             if isinstance(entry, Together):
                 branches = [_branch(self, fiber, branch) for branch in reversed(entry.trails) if branch]
-                await Join(branches).all_ended()
+                await Join.of(branches, eager=False)
             else:
                 await self._undo(fiber, entry)
         return EMPTY
@@ -129,12 +129,9 @@ def _branch(run: Run, fiber: Fiber, trail: Trail) -> Fiber:
     return run.spawn(fiber, lambda own: run._unwind(own, trail))  # pyright: ignore[reportPrivateUsage]
 
 
-def _open_calls(fiber: Fiber) -> Iterator[Call]:
+def _open_calls(fiber: Fiber, turn: int) -> Iterator[Call]:
     for node in fiber.open:
         if isinstance(node, Fiber):
-            yield from _open_calls(node)
-        elif isinstance(node, Call) and node.issued:
+            yield from _open_calls(node, turn)
+        elif isinstance(node, Call) and node.turn < turn:
             yield node
-
-
-__all__ = ["Cancelled", "Run"]

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from legato.errors import HostStop
 from legato.model.outcome import Failure, Outcome, Reason
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from legato.kernel.program import LinkedCall
     from legato.kernel.trail import Trail
 
-FiberCoroutine = Coroutine["Node | Join", None, Payload]
+FiberCoroutine = Generator["Node", Any, Payload] | Coroutine["Node", Any, Payload]
 
 
 class StepFailed(Exception):
@@ -46,43 +48,27 @@ class Cancelled(BaseException):
         self.reason: Reason = reason
 
 
-class Node:
-    """What a fiber can wait for; awaiting it gives its payload or raises its error."""
+class Node(msgspec.Struct, eq=False):
+    """What a fiber can wait for: a coroutine yields it, and is sent its payload or thrown its error."""
 
-    __slots__ = ("ended", "error", "scope", "value", "waiter")
+    scope: Fiber | None
+    ended: bool = False
+    value: Payload = EMPTY
+    error: BaseException | None = None
+    waiter: Fiber | Join | None = None
 
-    def __init__(self, scope: Fiber | None) -> None:
-        self.scope = scope
-        self.ended = False
-        self.value: Payload = EMPTY
-        self.error: BaseException | None = None
-        self.waiter: Fiber | Join | None = None
-
-    def __await__(self) -> Generator[Node | Join, None, Payload]:
-        if not self.ended:
-            yield self
-        if self.error is not None:
-            raise self.error
-        return self.value
+    def __await__(self) -> Generator[Node, Payload, Payload]:
+        return (yield self)
 
 
-class Call(Node):
+class Call(Node, eq=False, kw_only=True):
     """The command to call a function, and the place where its outcome arrives."""
 
-    __slots__ = ("cancelled", "issued", "payload", "step", "trail")
-
-    def __init__(self, scope: Fiber, step: LinkedCall, payload: Payload, trail: Trail | None) -> None:
-        # Node.__init__ written out: this is the hottest constructor of the kernel.
-        self.scope = scope
-        self.ended = False
-        self.value = EMPTY
-        self.error = None
-        self.waiter = None
-        self.step = step
-        self.payload = payload
-        self.trail = trail
-        self.issued = False
-        self.cancelled = False
+    step: LinkedCall
+    payload: Payload
+    trail: Trail | None
+    turn: int  # the advance that made it; the host sees it when that is over
+    cancelled: bool = False
 
     @property
     def path(self) -> str:
@@ -113,64 +99,49 @@ class Cancel:
 Command = Call | Cancel
 
 
-class Join:
-    """Wakes a fiber when one of some nodes fails, or when all have ended."""
+class Join(Node, eq=False, kw_only=True):
+    """Ends when all of some nodes have ended; an eager one already when one of them fails."""
 
-    __slots__ = ("eager", "failed", "fiber", "nodes", "pending")
+    eager: bool = True
+    pending: int = 0
+    failed: bool = False
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
-        self.nodes = nodes
-        self.fiber: Fiber | None = None
-        self.failed = False
-        self.eager = True
-        self.pending = 0
+    @classmethod
+    def of(cls, nodes: Sequence[Node], eager: bool = True) -> Join:
+        """A join of `nodes`, which tell it from now on."""
+        join = cls(None, eager=eager)
         for node in nodes:
-            if not node.ended:
-                node.waiter = self
-                self.pending += 1
-            elif node.error is not None:
-                self.failed = True
-
-    def all_ended(self) -> Join:
-        """The same join, to be awaited again until the last node has ended."""
-        self.eager = False
-        return self
-
-    @property
-    def parked(self) -> bool:
-        """Whether a fiber that awaits this has to wait."""
-        return self.pending > 0 and not (self.eager and self.failed)
-
-    def __await__(self) -> Generator[Node | Join, None, None]:
-        if self.parked:
-            yield self
+            if node.ended:
+                join.failed = join.failed or node.error is not None
+            else:
+                node.waiter = join
+                join.pending += 1
+        join.ended = join.pending == 0 or (eager and join.failed)
+        return join
 
 
-class Fiber(Node):
+class Fiber(Node, eq=False, kw_only=True):
     """One coroutine of a run, with the nodes it has made that have not ended."""
 
-    __slots__ = ("coroutine", "done", "open", "queued", "reason", "thrown")
-
-    coroutine: FiberCoroutine
-
-    def __init__(self, scope: Fiber | None) -> None:
-        super().__init__(scope)
-        self.queued = False
-        self.open: dict[Node, None] = {}  # ordered, so that cancellation is deterministic
-        self.reason: Reason | None = None
-        self.thrown = False
-        self.done = False
+    coroutine: FiberCoroutine = None  # pyright: ignore[reportAssignmentType] - only until it is begun
+    waits: Node | None = None
+    open: dict[Node, None] = {}  # ordered, so that cancellation is deterministic
+    reason: Reason | None = None  # why it was cancelled
+    thrown: bool = False  # whether it has been told
+    queued: bool = False
+    done: bool = False
 
 
 class Scheduler:
     """Runs fibers until all wait, and collects the commands they issue."""
 
-    __slots__ = ("_commands", "_ready", "_withdrawn")
+    __slots__ = ("_commands", "_ready", "_withdrawn", "turn")
 
     def __init__(self) -> None:
         self._ready: deque[Fiber] = deque()
         self._commands: list[Command] = []
         self._withdrawn = False
+        self.turn = 0  # counts advances: a call made in this one has not been issued
 
     # What steps use.
 
@@ -186,12 +157,12 @@ class Scheduler:
 
     def call(self, scope: Fiber, step: LinkedCall, payload: Payload, trail: Trail | None) -> Call:
         """Prepare a call; it is issued when the advance ends. In a cancelled scope it ends at once, unissued."""
-        leaf = Call(scope, step, payload, trail)
-        if scope.reason is not None:
+        leaf = Call(scope, step=step, payload=payload, trail=trail, turn=self.turn)
+        if scope.reason is None:
+            scope.open[leaf] = None
+            self._commands.append(leaf)
+        else:
             leaf.ended, leaf.error = True, Cancelled(scope.reason)
-            return leaf
-        scope.open[leaf] = None
-        self._commands.append(leaf)
         return leaf
 
     def cancel_nodes(self, nodes: Sequence[Node], reason: Reason) -> None:
@@ -205,13 +176,12 @@ class Scheduler:
                 self._cancel_fiber(node, reason)
 
     def _cancel_call(self, leaf: Call, reason: Reason) -> None:
-        if leaf.issued:
-            if not leaf.cancelled:
-                leaf.cancelled = True
-                self._commands.append(Cancel(leaf))
-            return
-        self._withdrawn = leaf.cancelled = True
-        self._end(leaf, EMPTY, Cancelled(reason))
+        if leaf.turn == self.turn:
+            self._withdrawn = leaf.cancelled = True
+            self._end(leaf, EMPTY, Cancelled(reason))
+        elif not leaf.cancelled:
+            leaf.cancelled = True
+            self._commands.append(Cancel(leaf))
 
     def _cancel_fiber(self, fiber: Fiber, reason: Reason) -> None:
         if fiber.reason is not None:
@@ -253,17 +223,16 @@ class Scheduler:
                     self._wake(scope)
                 return
         waiter = node.waiter
-        if waiter is None:
-            return
-        if isinstance(waiter, Fiber):
+        if isinstance(waiter, Join):
+            waiter.pending -= 1
+            waiter.failed = waiter.failed or error is not None
+            if waiter.ended or (waiter.pending and not (waiter.eager and waiter.failed)):
+                return
+            waiter.ended = True
+            waiter = waiter.waiter
+        if waiter is not None:
+            assert isinstance(waiter, Fiber)
             self._wake(waiter)
-            return
-        waiter.pending -= 1
-        if error is not None:
-            waiter.failed = True
-        if waiter.fiber is not None and not waiter.parked:
-            self._wake(waiter.fiber)
-            waiter.fiber = None
 
     def _coroutine_done(self, fiber: Fiber, value: Payload, error: BaseException | None) -> None:
         if not fiber.open:
@@ -283,13 +252,7 @@ class Scheduler:
             fiber = ready.popleft()
             fiber.queued = False
             try:
-                if fiber.reason is None or fiber.thrown:
-                    target = fiber.coroutine.send(None)
-                elif fiber.open:
-                    continue  # cancelled: it is woken again when the last of its nodes has ended
-                else:
-                    fiber.thrown = True
-                    target = fiber.coroutine.throw(Cancelled(fiber.reason))
+                self._resume(fiber)
             except StopIteration as stop:
                 self._coroutine_done(fiber, stop.value, None)
             except (KeyboardInterrupt, SystemExit) as stop:
@@ -298,25 +261,31 @@ class Scheduler:
                 self._coroutine_done(fiber, EMPTY, error)
             except BaseException as error:
                 self._coroutine_done(fiber, EMPTY, StepFailed(_mistake(error)))
-            else:
-                if isinstance(target, Join):
-                    target.fiber = fiber
-                else:
-                    target.waiter = fiber
-        return self._issue()
-
-    def _issue(self) -> Sequence[Command]:
+        self.turn += 1
         commands = self._commands
         if not commands:
             return ()
         self._commands = []
         if self._withdrawn:
             self._withdrawn = False
-            commands = [command for command in commands if isinstance(command, Cancel) or not command.ended]
-        for command in commands:
-            if isinstance(command, Call):
-                command.issued = True
+            return [command for command in commands if isinstance(command, Cancel) or not command.ended]
         return commands
+
+    def _resume(self, fiber: Fiber) -> None:
+        """Run a fiber until it waits for something that has not ended; raises what its coroutine does."""
+        coroutine = fiber.coroutine
+        node = fiber.waits
+        if fiber.reason is not None and not fiber.thrown:
+            if fiber.open:
+                return  # it is woken again when the last of its nodes has ended
+            fiber.thrown = True
+            node = coroutine.throw(Cancelled(fiber.reason))
+        elif node is None:
+            node = coroutine.send(None)
+        while node.ended:
+            node = coroutine.send(node.value) if node.error is None else coroutine.throw(node.error)
+        fiber.waits = node
+        node.waiter = fiber
 
 
 def _mistake(error: BaseException) -> Failure:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from legato.model.payload import EMPTY, Payload
 
 Kind = Literal["ok", "refused", "retryable", "unknown", "cancelled"]
@@ -16,7 +18,7 @@ Reason = Literal["failed", "deadline", "cancelled", "disconnect", "overloaded", 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 503})
 
 
-class Outcome:
+class Outcome(msgspec.Struct, eq=False, gc=False):
     """One call's end.
 
     `status` is the function's HTTP status, 0 when no answer came. `detail` says in words what went wrong;
@@ -25,32 +27,18 @@ class Outcome:
     nothing about the first.
     """
 
-    __slots__ = ("detail", "kind", "maybe_done", "overloaded", "payload", "retry_after", "status")
-
-    def __init__(
-        self,
-        kind: Kind,
-        payload: Payload = EMPTY,
-        status: int = 0,
-        detail: str = "",
-        retry_after: float | None = None,
-        overloaded: bool = False,
-    ) -> None:
-        self.kind: Kind = kind
-        self.payload = payload
-        self.status = status
-        self.detail = detail
-        self.retry_after = retry_after
-        self.overloaded = overloaded
-        self.maybe_done = False
+    kind: Kind
+    payload: Payload = EMPTY
+    status: int = 0
+    detail: str = ""
+    retry_after: float | None = None
+    overloaded: bool = False
+    maybe_done: bool = False
 
     @property
     def effect_possible(self) -> bool:
         """Whether the function may have done its work: then an undo is due when the flow fails."""
         return self.kind == "ok" or self.kind == "unknown" or self.maybe_done
-
-    def __repr__(self) -> str:
-        return f"Outcome({self.kind!r}, {self.status}, {self.detail!r})"
 
 
 def classify(status: int) -> Kind:

@@ -23,29 +23,30 @@ _parse = msgspec.json.Decoder(msgspec.Raw).decode
 _encode = msgspec.json.encode
 
 
-class Payload:
-    """A media type (as on the wire, empty when none was given) and a body in chunks.
+class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A media type (as on the wire, empty when none was given) and a body of `size` bytes in chunks.
 
-    Immutable by agreement: whoever holds one may send it again.
+    Immutable, so whoever holds one may send it again. `encoding` is a content encoding, empty for none.
     """
 
-    __slots__ = ("_json", "chunks", "content_type", "encoding", "size")
+    content_type: bytes
+    chunks: Sequence[bytes]
+    size: int
+    encoding: bytes = b""
+    _json: bytes | None = None
 
-    def __init__(
-        self, content_type: bytes, chunks: Sequence[bytes], size: int | None = None, encoding: bytes = b""
-    ) -> None:
-        self.content_type = content_type
-        self.chunks = chunks
-        self.size = sum(map(len, chunks)) if size is None else size
-        self.encoding = encoding
-        self._json: bytes | None = None
+    @classmethod
+    def of(cls, content_type: bytes, *chunks: bytes) -> Payload:
+        """A payload of these chunks."""
+        return cls(content_type, chunks, sum(map(len, chunks)))
 
     @property
     def body(self) -> bytes:
         """The whole body; several chunks are joined once."""
         chunks = self.chunks
         if len(chunks) != 1:
-            self.chunks = chunks = (b"".join(chunks),)
+            chunks = (b"".join(chunks),)
+            msgspec.structs.force_setattr(self, "chunks", chunks)
         return chunks[0]
 
     @property
@@ -62,9 +63,11 @@ class Payload:
         JSON is itself, text a string, nothing `null`. Raises NotJSON for a body that declares JSON and is not
         (syntax, UTF-8, depth over 128), and for one that is neither JSON nor text.
         """
-        if self._json is None:
-            self._json = self._as_json()
-        return self._json
+        checked = self._json
+        if checked is None:
+            checked = self._as_json()
+            msgspec.structs.force_setattr(self, "_json", checked)
+        return checked
 
     def _as_json(self) -> bytes:
         if not self.size:

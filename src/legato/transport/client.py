@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import httptools
 
-from legato.transport.memo import length_of
-
 if TYPE_CHECKING:
     from legato.transport.pool import Pool
 
@@ -113,7 +111,7 @@ class Connection(asyncio.Protocol):
             self._parse(data)
             self._act()
             return
-        length = length_of(data)
+        length = data.find(b"\r\n\r\n") + 4
         if self._plain:
             known = self._known_head(data[:length])
             if known is not None and known.length == len(data) - length:

@@ -34,8 +34,3 @@ class HeadMemo(Generic[T]):
     def forget(self) -> None:
         """Forget every head, because what they mean has changed."""
         self._known.clear()
-
-
-def length_of(data: bytes) -> int:
-    """Where the head of a message ends: behind the first empty line, 3 if there is none (which is no head's length)."""
-    return data.find(b"\r\n\r\n") + 4

@@ -65,8 +65,8 @@ class Pool:
         self._all: set[Connection] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._queue: OrderedDict[_Waiting, None] = OrderedDict()
-        self._queue_timer = _Callback(self._expire_queue)
-        self._sweep_timer = _Callback(self._sweep)
+        self._queue_timer = _Callback(function=self._expire_queue)
+        self._sweep_timer = _Callback(function=self._sweep)
         self._context = _tls_context(origin)
         self._closed = False
 
@@ -209,12 +209,13 @@ class Pool:
             self._wheel.watch(self._sweep_timer)
 
 
-class _Callback(Timer):
+class _Callback(Timer, eq=False, kw_only=True):
     """A timer that calls a function."""
 
-    def __init__(self, function: Callable[[float], None]) -> None:
-        super().__init__()
-        self.expired = function  # type: ignore[method-assign]
+    function: Callable[[float], None]
+
+    def expired(self, now: float) -> None:
+        self.function(now)
 
     @property
     def idle(self) -> bool:

@@ -46,18 +46,15 @@ class Head:
         self.route: object = None  # None hands the request to the ASGI app
 
 
-class Request:
+class Request(msgspec.Struct, eq=False):
     """A request: its head, its body in chunks, and the connection that it came by."""
 
-    __slots__ = ("chunks", "connection", "head", "run", "size", "started")
-
-    def __init__(self, connection: ServerProtocol, head: Head, chunks: list[bytes], size: int, started: float) -> None:
-        self.connection = connection
-        self.head = head
-        self.chunks = chunks
-        self.size = size
-        self.started = started  # seconds, monotonic: when it began to be served
-        self.run: object = None  # the service's
+    connection: ServerProtocol
+    head: Head
+    chunks: list[bytes]
+    size: int
+    started: float  # seconds, monotonic: when it began to be served
+    run: object = None  # the service's
 
     def answer(self, status: int, headers: bytes, chunks: Sequence[bytes], size: int) -> None:
         """Send the answer; to be called once. A caller that has left is not told."""

@@ -24,7 +24,7 @@ from uvicorn.server import ServerState
 
 from legato.model.settings import Limits
 from legato.transport.asgi_bridge import asgi_cycle
-from legato.transport.memo import HeadMemo, length_of
+from legato.transport.memo import HeadMemo
 from legato.transport.request import Answer, Head, Request, Service
 from legato.transport.wheel import Timer, Wheel
 
@@ -38,6 +38,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _SINGLE = frozenset(
     {b"host", b"authorization", b"content-type", b"content-encoding", b"idempotency-key", b"expect", b"legato-hops"}
 )
+_VERSIONS = frozenset({"1.1", "1.0"})
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -65,16 +66,16 @@ class ServerProtocol(HttpToolsProtocol):
         self._wheel = wheel
         self._memo = memo
         self._known_head = memo.find
-        self._timer = _ConnectionTimer(self)
+        self._timer = _ConnectionTimer(connection=self)
         self._reading = IDLE
         self._reading_request: Request | None = None
         self._active: Request | None = None  # being answered
         self._queue: deque[Request] = deque()
         self._deaf = False  # nothing more is read from this connection
         self._last = self._began = monotonic()
-        self._incoming = 0  # bytes of the read that is being parsed
+        self._incoming = 0  # bytes of the read that is being parsed, less those that were a body
         self._wire = 0  # bytes of the current head or body, or a little more
-        self._continue_due = self._half_closed = self._probed = self._stopping = self._unread = False
+        self._continue_due = self._half_closed = self._probed = self._stopping = self._unread = self._serving = False
         self._stalled = 0
 
     @property
@@ -115,7 +116,7 @@ class ServerProtocol(HttpToolsProtocol):
             return
         self._last = monotonic()
         if self._reading_request is None:
-            length = length_of(data)
+            length = data.find(b"\r\n\r\n") + 4
             head = self._known_head(data[:length])
             if head is not None and head.length == len(data) - length:
                 self._reading = IDLE
@@ -127,14 +128,15 @@ class ServerProtocol(HttpToolsProtocol):
                 self._learn(self._queue[-1], data, length)
         else:
             self._parse(data)
+        if self._reading:
+            self._check_wire(data)
+        if self._reading:
+            self._watch()
         if self._queue:
             if self._active is None:
                 self._next()
             else:
                 self.flow.pause_reading()
-        if self._reading:
-            self._check_wire()
-            self._watch()
 
     def _parse(self, data: bytes) -> None:
         self._incoming = incoming = len(data)
@@ -213,6 +215,7 @@ class ServerProtocol(HttpToolsProtocol):
         if request is None:
             return
         request.size += len(body)
+        self._incoming -= len(body)
         if request.size > self._limits.request_body:
             self._refuse(413, f"the body is larger than {self._limits.request_body} bytes")
         elif request.head.refusal is None:
@@ -224,6 +227,7 @@ class ServerProtocol(HttpToolsProtocol):
             return
         self._reading_request = None
         self._reading = IDLE
+        self._continue_due = False  # the body came without it
         self._queue.append(request)
         if not request.head.keep_alive:
             self._deaf = True
@@ -243,6 +247,8 @@ class ServerProtocol(HttpToolsProtocol):
             self._refuse(400, "a header that must be unique came twice")
         elif b"host" not in fields and self.parser.get_http_version() != "1.0":
             self._refuse(400, "HTTP/1.1 needs a Host header (RFC 9112, 3.2)")
+        elif (not head.keep_alive or b"connection" in fields) and self.parser.get_http_version() not in _VERSIONS:
+            self._refuse(400, "only HTTP/1.1 and HTTP/1.0 are spoken here")  # others do not keep alive by themselves
         elif head.method == b"CONNECT":
             self._refuse(400, "this is no proxy: CONNECT and authority-form targets are not served")
         elif head.length > limits.request_body:
@@ -253,10 +259,12 @@ class ServerProtocol(HttpToolsProtocol):
             return True
         return False
 
-    def _check_wire(self) -> None:
+    def _check_wire(self, data: bytes) -> None:
         """Bytes without end that never become a head, or that are chunk heads and trailers rather than a body."""
         limits = self._limits
         if self._reading == HEAD:
+            if self._wire == self._incoming:  # it began in this read, in which other requests may have come before it
+                self._wire = min(self._wire, len(data) - data.rfind(b"\r\n\r\n") - 4)
             if self._wire > limits.url + limits.header_bytes:
                 in_url = self._reading_request is None or not self._reading_request.head.fields
                 self._refuse(414 if in_url else 431, f"the headers are larger than {limits.header_bytes} bytes")
@@ -265,6 +273,8 @@ class ServerProtocol(HttpToolsProtocol):
 
     def _expect(self, request: Request) -> None:
         head = request.head
+        if self.parser.get_http_version() == "1.0":
+            return  # knows no interim answers (RFC 9110, 10.1.1)
         if head.fields[b"expect"].lower() != b"100-continue":
             self._refuse(417, "the only expectation that is met is 100-continue")
         elif head.refusal is not None:
@@ -277,7 +287,7 @@ class ServerProtocol(HttpToolsProtocol):
 
     def _upgrade_refused(self) -> None:
         """An upgrade is an offer (RFC 9110, 7.8): without a body it is passed over, with one the body is lost."""
-        if not self._queue:
+        if not self._queue or self._queue[-1].head.refusal is not None:
             return
         head = self._queue[-1].head
         if b"transfer-encoding" in head.fields or head.length:
@@ -315,6 +325,10 @@ class ServerProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def _next(self) -> None:
+        """Serve what waits for as long as answers come on the spot: a loop, not a recursion."""
+        if self._serving:
+            return
+        self._serving = True
         while self._active is None and self._queue:
             request = self._queue.popleft()
             self._active = request
@@ -327,6 +341,9 @@ class ServerProtocol(HttpToolsProtocol):
                 self._service.serve(request)
             else:
                 self._hand_to_asgi(request)
+        self._serving = False
+        if not self._queue:
+            self.flow.resume_reading()  # to see the caller leave
 
     def answer(self, request: Request, status: int, headers: bytes, chunks: Sequence[bytes], size: int) -> None:
         """Write the answer of the active request and begin the next; for one whose caller has left, nothing."""
@@ -388,7 +405,8 @@ class ServerProtocol(HttpToolsProtocol):
     # The ASGI app: everything that is no flow.
 
     def _hand_to_asgi(self, request: Request) -> None:
-        self.cycle = asgi_cycle(self, request, request.head.keep_alive and not self._stopping)
+        stops = self._stopping and not self._queue
+        self.cycle = asgi_cycle(self, request, request.head.keep_alive and not stops)
         self._start_asgi_task(self.cycle, self._asgi)
 
     def on_response_complete(self) -> None:
@@ -430,6 +448,8 @@ class ServerProtocol(HttpToolsProtocol):
 
     def _check_slow(self, now: float) -> None:
         limits = self._limits
+        if self.flow.read_paused or self._continue_due:
+            self._began = self._last = now  # it is us for whom the rest waits
         limit = self._began + limits.header_time if self._reading == HEAD else self._last + limits.body_time
         if now < limit:
             self._watch()
@@ -444,7 +464,7 @@ class ServerProtocol(HttpToolsProtocol):
     def _check_half_closed(self, now: float) -> None:
         if self._active is None:
             self.transport.abort()
-        elif not self._probed:
+        elif not self._probed and self._active.head.route is not None and self.parser.get_http_version() != "1.0":
             # A caller that has closed for good answers this with a reset, one that only half-closed passes it over.
             self._probed = True
             self.transport.write(CONTINUE)
@@ -461,17 +481,13 @@ class ServerProtocol(HttpToolsProtocol):
             self.transport.abort() if unread else self.transport.close()
 
 
-class _ConnectionTimer(Timer):
+class _ConnectionTimer(Timer, eq=False, kw_only=True):
     """One timer per connection; it moves with what is due next."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: ServerProtocol) -> None:
-        super().__init__()
-        self._connection = connection
+    connection: ServerProtocol
 
     def expired(self, now: float) -> None:
-        self._connection.timer_expired(now)
+        self.connection.timer_expired(now)
 
 
 _date: list[object] = [None, b""]  # uvicorn renews its default headers once a second; they are joined as often

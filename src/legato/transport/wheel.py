@@ -12,17 +12,16 @@ from heapq import heappop, heappush
 from math import inf
 from time import monotonic
 
+import msgspec
+
 TICK = 0.01  # seconds; timeouts are in tens of milliseconds at the least
 
 
-class Timer:
+class Timer(msgspec.Struct, eq=False):
     """Something that is due at `due` (seconds, monotonic; `inf` for never). Set `due`, then `Wheel.watch`."""
 
-    __slots__ = ("_slot", "due")
-
-    def __init__(self) -> None:
-        self.due = inf
-        self._slot = 0  # the tick in whose slot it waits; 0 for none
+    due: float = inf
+    slot: int = 0  # the wheel's: the tick in whose slot it waits, 0 for none
 
     def expired(self, now: float) -> None:
         """Called once when `due` has passed; by then `due` is `inf`."""
@@ -41,12 +40,12 @@ class Wheel:
     def watch(self, timer: Timer) -> None:
         """See to it that `timer` fires at its `due`. Needed when `due` becomes earlier, or after it fired."""
         tick = int(timer.due / TICK) + 1
-        waiting = timer._slot  # pyright: ignore[reportPrivateUsage]
+        waiting = timer.slot
         if waiting:
             if waiting <= tick:
                 return
             self._leave(waiting, timer)
-        timer._slot = tick  # pyright: ignore[reportPrivateUsage]
+        timer.slot = tick
         slot = self._slots.get(tick)
         if slot is None:
             self._slots[tick] = {timer}
@@ -58,9 +57,9 @@ class Wheel:
 
     def forget(self, timer: Timer) -> None:
         """Let go of a timer that is no longer needed."""
-        waiting = timer._slot  # pyright: ignore[reportPrivateUsage]
+        waiting = timer.slot
         if waiting:
-            timer._slot = 0  # pyright: ignore[reportPrivateUsage]
+            timer.slot = 0
             self._leave(waiting, timer)
 
     def _leave(self, tick: int, timer: Timer) -> None:
@@ -89,9 +88,9 @@ class Wheel:
         while self._order and self._order[0] * TICK <= now:
             tick = heappop(self._order)
             for timer in self._slots.pop(tick):
-                if timer._slot != tick:  # pyright: ignore[reportPrivateUsage]
+                if timer.slot != tick:
                     continue  # forgotten, or moved, by one that fired just before
-                timer._slot = 0  # pyright: ignore[reportPrivateUsage]
+                timer.slot = 0
                 if timer.due <= now:
                     timer.due = inf
                     timer.expired(now)
