@@ -34,6 +34,8 @@ from legato.telemetry.metrics import Metrics
 from legato.transport.server import ServerProtocol
 from legato.transport.wheel import Wheel
 
+FOLD_EVERY = 1.0  # seconds; bounds the memory of times that are noted and not yet sorted into buckets
+
 
 class App:
     """A gateway put together, before it runs. Python functions are imported from the settings' folder."""
@@ -56,6 +58,7 @@ class App:
         self.orchestrator = Orchestrator(settings, self.host, self.connectors, self.metrics)
         self.gateway = Gateway(settings, self.orchestrator, self.log)
         self.stopping = False
+        self.metrics.gauge("legato_runs_active", "Runs that have not ended.", "flow", self.host.active)
         self.metrics.gauge("legato_definitions", "Definitions by state.", "state", self.orchestrator.states)
         self.metrics.gauge("legato_upstream_connections", "Connections to functions.", "state", self.http.connections)
 
@@ -92,9 +95,16 @@ class App:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
+        folding = asyncio.create_task(self._fold_metrics())
         yield
         self.stopping = True
+        folding.cancel()
         await self.close()
+
+    async def _fold_metrics(self) -> None:
+        while True:
+            await asyncio.sleep(FOLD_EVERY)
+            self.metrics.fold()
 
     def server(self) -> uvicorn.Server:
         """The server, ready to run. Raises DefinitionError for an address that must not be listened on unprotected."""

@@ -28,7 +28,7 @@ class Attempt(Protocol):
     def identity(self) -> bytes:
         """The header lines that say which call of which run this is, each with CRLF.
 
-        `Idempotency-Key: <root>/<path>` (contract 2), the same on every attempt, and the W3C `traceparent`.
+        `Idempotency-Key: <root>/<path>` (contract 2), the same on every attempt; the W3C `traceparent`; the hop count.
         """
         ...
 
@@ -50,8 +50,13 @@ class Target(Protocol):
         """Seconds that one attempt may take."""
         ...
 
+    @property
+    def safe(self) -> bool:
+        """Whether every call may be repeated without harm, whatever the request (contract 1)."""
+        ...
+
     def idempotent(self, attempt: Attempt) -> bool:
-        """Whether this call may be repeated without harm (contract 1)."""
+        """Whether this call may be repeated without harm; at least where all may."""
         ...
 
     def begin(self, attempt: Attempt) -> None:

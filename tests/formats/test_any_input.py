@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -16,14 +17,17 @@ from legato.formats.document import read_document
 from legato.formats.tree import Node
 from legato.model.flow import Flow
 from legato.model.problem import Problem
-from legato.model.source import MAX_BYTES, Source
+from legato.model.source import Source
 
-WORDS = """
+WORDS = re.split(
+    r"\s+",
+    """
     flow description timeout on_disconnect steps call parallel id method path retry undo idempotent attempts
     backoff max_backoff when_status foreach when input mode listen auth tokens limits functions default url
     python builtin order a b-c B_c GET finish echo true yes 5 2s 64KiB 012 0o7 ~ << ${x} ${env.X} sequential
     http://{name}/ /v1/x 127.0.0.1:80 unix:/x m:f host hops connections
-""".split()
+""".strip(),
+)
 MARKS = [*":-,?!&*|>{}[]'#%@`~=<\\", '"', " ", "  ", "\n", "\n  ", "\n    ", "\t", "\r\n"]
 MARKS += [
     "---\n",
@@ -72,6 +76,7 @@ def check(text: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 @example(b"\xef\xbb\xbf")
 @example(b"%YAML 1." + b"9" * 5000 + b"\n---\na: b")
 @example(b'a: "\\UFFFFFFFF"')
@@ -85,12 +90,13 @@ def test_bytes(text: bytes) -> None:
 
 
 @given(yaml_text)
-@settings(max_examples=400)
+@settings(deadline=None, max_examples=400)
 def test_text_like_yaml(text: str) -> None:
     check(text.encode("utf-8", "surrogatepass"))
 
 
 @given(values, st.sampled_from([None, 2, "\t"]), st.booleans())
+@settings(deadline=None)
 def test_json(value: Any, indent: Any, ascii_only: bool) -> None:
     check(json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"))
 
@@ -119,6 +125,7 @@ steps_of_a_flow: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.lists(steps_of_a_flow, min_size=1, max_size=4))
+@settings(deadline=None)
 def test_valid_flows_are_read_alike_from_yaml_and_json(steps: list[Any]) -> None:
     text = json.dumps({"flow": "order", "steps": steps}).encode()
     as_yaml = read(Source(name="order", language="native", text=text, origin="x"))
@@ -135,18 +142,20 @@ def nodes(root: Node) -> list[Node]:
 
 
 @given(yaml_text)
-@settings(max_examples=400)
+@settings(deadline=None, max_examples=400)
 def test_places_point_at_what_stands_there(text: str) -> None:
     root, report = read_document("f", text.encode("utf-8", "surrogatepass"))
     for node in [] if root is None else nodes(root):
+        if node.kind in ("null", "broken"):
+            continue  # libyaml places an empty value behind the end of the file
         at = report.text[report.offset(node.place) :]
         assert report.place(report.offset(node.place)) == node.place
         if node.kind == "list":
-            assert at[0] in "[-"
-        elif node.kind in ("integer", "number", "boolean"):
+            assert at[0] in "[-&!"
+        elif node.kind in ("integer", "number", "boolean") and at[0] != "&":
             assert at.startswith(node.text)
-        elif node.kind == "text" and at[0] not in "'\"|>":
-            assert at.startswith(node.text.split("\n")[0].split(" ")[0])
+        elif node.kind == "text" and at[0] not in "'\"|>&!":
+            assert at.startswith(re.split(r"\s", node.text)[0])
 
 
 LONG = [
@@ -168,14 +177,17 @@ LONG = [
     "x: y\n",
     "- a\n",
 ]
-LONG += ["'': 1\n", "k{n}: {}\n", "- k{n}: a\n", '"k{n}": 1,', "${{x}} ", "[a],\n"]
+LONG += ["'': 1\n", "k{n}: {}\n", "- k{n}: a\n", '"k{n}": 1,', "${x} ", "[a],\n"]
 
 
 @pytest.mark.parametrize("part", LONG)
 def test_nothing_takes_long(part: str) -> None:
-    count = MAX_BYTES // len(part) - 10
-    text = "".join(part.format(n=n) for n in range(count // 2)) if "{n}" in part else part.replace("{{", "{") * count
+    size = 128 * 1024  # enough that a quadratic step would take minutes
+    if "{n}" in part:
+        text = "".join(part.replace("{n}", str(n)) for n in range(size // len(part)))
+    else:
+        text = part * (size // len(part))
     for prefix in ("", "flow: order\nsteps:\n", "functions:\n", "{"):
         began = time.monotonic()
-        check((prefix + text)[:MAX_BYTES].encode())
-        assert time.monotonic() - began < 20
+        check((prefix + text).encode())
+        assert time.monotonic() - began < 10

@@ -32,12 +32,12 @@ class BuiltinTarget:
 
     def __init__(self, function: Function, step: CallStep) -> None:
         self.timeout = step.timeout or function.timeout
-        self._safe = function.idempotent or function.keyed or step.idempotent
+        self.safe = function.idempotent or function.keyed or step.idempotent
         self._act = _ACTS[function.builtin or "echo"]
 
     def idempotent(self, attempt: Attempt) -> bool:
         """Whether calling twice does no harm, by the definition's word."""
-        return self._safe
+        return self.safe
 
     def begin(self, attempt: Attempt) -> None:
         """Behave as the name says."""

@@ -14,15 +14,12 @@ from legato.model.outcome import Kind, Outcome, classify
 from legato.model.payload import EMPTY, Payload
 from legato.model.policy import IDEMPOTENT_METHODS
 from legato.ports import Attempt
-from legato.transport.client import Headers
+from legato.transport.client import AnswerHead
 from legato.transport.pool import Origin, Pool
 from legato.transport.wheel import Wheel
 
 COPY_LIMIT = 64 * 1024  # bytes; a smaller body goes out with its head in one write, a larger one is not copied
 BODILESS = frozenset({"GET", "HEAD", "DELETE"})  # contract 3: no body unless `input` is given
-
-_HOPS = tuple(b"%d\r\n" % (hops + 1) for hops in range(32))
-_COMMON = f"user-agent: legato/{__version__}\r\naccept: ".encode()
 
 
 class HttpConnector:
@@ -61,53 +58,62 @@ class HttpConnector:
 class HttpTarget:
     """One function as one call step calls it."""
 
-    __slots__ = ("_forward", "_head", "_head_only", "_host", "_no_body", "_path", "_pool", "_safe", "timeout")
+    __slots__ = (
+        "_forward",
+        "_head",
+        "_head_only",
+        "_host",
+        "_no_body",
+        "_path",
+        "_send",
+        "_withdraw",
+        "safe",
+        "timeout",
+    )
 
     def __init__(self, pool: Pool, function: Function, step: CallStep, host: str, path: str) -> None:
-        self._pool = pool
+        self._send = pool.send
+        self._withdraw = pool.withdraw
         self.timeout = step.timeout or function.timeout
-        self._safe = function.idempotent or function.keyed or step.idempotent
         self._forward = step.forward
         self._no_body = step.method in BODILESS
         self._head_only = step.method == "HEAD"
         accept = "application/json" if step.forward else "*/*"
-        self._host = f" HTTP/1.1\r\nhost: {host}\r\n".encode() + _COMMON + f"{accept}\r\nlegato-hops: ".encode()
-        self._path = (path.rstrip("/") + step.path) or "/"
-        self._head = f"{step.method} {self._path}".encode() + self._host
+        self._host = f" HTTP/1.1\r\nhost: {host}\r\nuser-agent: legato/{__version__}\r\naccept: {accept}\r\n".encode()
+        self._path = ((path.rstrip("/") + step.path) or "/").encode()
+        self._head = step.method.encode() + b" " + self._path + self._host
+        self.safe = function.idempotent or function.keyed or step.idempotent
         if not step.forward:
-            self._safe = self._safe or step.method in IDEMPOTENT_METHODS
+            self.safe = self.safe or step.method in IDEMPOTENT_METHODS
 
     def idempotent(self, attempt: Attempt) -> bool:
         """Whether calling twice does no harm, by the function's word or the method's (RFC 9110, 9.2.2)."""
-        if self._safe or not self._forward:
-            return self._safe
+        if self.safe or not self._forward:
+            return self.safe
         return not attempt.payload.size and attempt.caller.method.decode("ascii") in IDEMPOTENT_METHODS
 
     def begin(self, attempt: Attempt) -> None:
         """Send the request on a pooled connection."""
         payload = attempt.payload
-        hops = attempt.caller.hops
+        size = payload.size
         if self._forward:
             head, head_only = self._forwarded_head(attempt)
         else:
             head, head_only = self._head, self._head_only
             if self._no_body:
-                payload = EMPTY
-        hop = _HOPS[hops] if hops < len(_HOPS) else b"%d\r\n" % (hops + 1)
-        size = payload.size
-        if 0 < size <= COPY_LIMIT and not payload.encoding and payload.content_type:
-            data = b"%b%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+                payload, size = EMPTY, 0
+        if 0 < size <= COPY_LIMIT and payload.content_type and not payload.encoding:
+            data = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (
                 head,
-                hop,
                 attempt.identity,
                 payload.content_type,
                 size,
                 payload.body,
             )
-            self._pool.send(self, attempt, data, head_only)
+            self._send(self, attempt, data, head_only)
             return
-        head = b"%b%b%b%b\r\n" % (head, hop, attempt.identity, self._body_fields(payload))
-        self._pool.send(self, attempt, [head, *payload.chunks] if size > COPY_LIMIT else head + payload.body, head_only)
+        head = b"%b%b%b\r\n" % (head, attempt.identity, self._body_fields(payload))
+        self._send(self, attempt, [head, *payload.chunks] if size > COPY_LIMIT else head + payload.body, head_only)
 
     def _body_fields(self, payload: Payload) -> bytes:
         """The header lines about the body; a method that has none gets none."""
@@ -122,32 +128,27 @@ class HttpTarget:
         """fnkit's rule: POST when there is a body, else the caller's method; sub-path and query go to every step."""
         caller = attempt.caller
         method = b"POST" if attempt.payload.size else caller.method
-        path = self._path.encode()
-        if caller.rest:
-            path = path.rstrip(b"/") + caller.rest
+        path = self._path.rstrip(b"/") + caller.rest if caller.rest else self._path
         query = b"?" + caller.query if caller.query else b""
         return b"%b %b%b%b" % (method, path, query, self._host), method == b"HEAD"
 
     def abort(self, attempt: Attempt) -> None:
         """Close the attempt's connection, or take it out of the queue, and settle."""
-        self._pool.withdraw(attempt)
+        self._withdraw(attempt)
         kind: Kind = "unknown" if attempt.sent else "cancelled"
         attempt.settle(Outcome(kind, detail="aborted"))
 
     # What the pool calls.
 
-    def answered(self, token: Attempt, status: int, headers: Headers, chunks: list[bytes], size: int) -> None:
+    def answered(self, token: Attempt, head: AnswerHead, chunks: list[bytes], size: int) -> None:
         """Classify a complete answer."""
-        payload = EMPTY
-        if size:
-            content_type = headers[b"content-type"] if b"content-type" in headers else b""  # noqa: SIM401 - hot
-            encoding = headers[b"content-encoding"] if b"content-encoding" in headers else b""  # noqa: SIM401
-            payload = Payload(content_type, chunks, size, b"" if encoding == b"identity" else encoding)
+        payload = Payload(head.content_type, chunks, size, head.encoding) if size else EMPTY
+        status = head.status
         if 200 <= status < 300:
             token.settle(Outcome("ok", payload, status))
             return
         kind = classify(status)
-        retry_after = _seconds(headers.get(b"retry-after")) if kind == "retryable" else None
+        retry_after = _seconds(head.retry_after) if kind == "retryable" else None
         token.settle(Outcome(kind, payload, status, f"the function answered {status}", retry_after))
 
     def broken(self, token: Attempt, sent: bool, detail: str, overloaded: bool = False) -> None:
@@ -172,10 +173,8 @@ def parse_url(function: Function) -> tuple[Origin, str, str]:
     return origin, parts.netloc.rpartition("@")[2], parts.path
 
 
-def _seconds(retry_after: bytes | None) -> float | None:
+def _seconds(retry_after: bytes) -> float | None:
     """Retry-After (RFC 9110, 10.2.3): seconds or a date; anything else counts as absent."""
-    if retry_after is None:
-        return None
     text = retry_after.decode("latin-1").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

@@ -46,14 +46,14 @@ class PythonTarget:
         self, function: Function, step: CallStep, code: Callable[[Any], Any], threads: ThreadPoolExecutor
     ) -> None:
         self.timeout = step.timeout or function.timeout
-        self._safe = function.idempotent or function.keyed or step.idempotent
+        self.safe = function.idempotent or function.keyed or step.idempotent
         self._code = code
         self._is_async = inspect.iscoroutinefunction(code)
         self._threads = threads
 
     def idempotent(self, attempt: Attempt) -> bool:
         """Whether calling twice does no harm, by the definition's word."""
-        return self._safe
+        return self.safe
 
     def begin(self, attempt: Attempt) -> None:
         """Start the code."""

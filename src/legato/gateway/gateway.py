@@ -43,6 +43,21 @@ class Route:
         self.parallel = flow is not None and self.fnkit and isinstance(flow.steps[0], ParallelStep)
 
 
+class Entry:
+    """What the head of a request says about a run: the route, and how the body and the caller's ids are meant."""
+
+    __slots__ = ("content_type", "encoding", "key_root", "route", "traceparent")
+
+    def __init__(self, route: Route, fields: Mapping[bytes, bytes], credential: bytes) -> None:
+        self.route = route
+        self.content_type = fields.get(b"content-type", b"")
+        self.encoding = fields.get(b"content-encoding", b"")
+        self.traceparent = fields.get(b"traceparent")
+        key = fields.get(b"idempotency-key")
+        # So that the caller's own retry repeats our keys (contract 1).
+        self.key_root = None if key is None else _digest(route.name.encode(), credential, key)
+
+
 class Gateway:
     """Serves `/orchestrate/{flow}[/rest]` (contract 5); the rest of HTTP is the ASGI app's."""
 
@@ -69,7 +84,8 @@ class Gateway:
     def admit(self, head: Head) -> Answer | None:
         """See Service."""
         fields = head.fields
-        if not self._open and self._credential(fields) is None and head.path not in _PUBLIC:
+        credential = self._credential(fields)
+        if credential is None and not self._open and head.path not in _PUBLIC:
             return refusal(401, "send a configured token as `Authorization: Bearer <token>`", _UNAUTHORIZED)
         route = self._routes.get(head.path)
         if route is None:
@@ -86,28 +102,19 @@ class Gateway:
             head.hops = int(hops) if hops.isdigit() and len(hops) < 4 else self._hops
             if head.hops >= self._hops:
                 return refusal(508, f"the request has come through {self._hops} gateways: a flow calls itself")
-        head.route = route
+        head.route = Entry(route, fields, credential or b"")
         return None
 
     def serve(self, request: Request) -> None:
         """See Service."""
-        route = request.head.route
-        assert isinstance(route, Route)
-        assert route.bound is not None
-        fields = request.head.fields
-        payload = EMPTY
-        if request.size:
-            payload = Payload(
-                fields.get(b"content-type", b""), request.chunks, request.size, fields.get(b"content-encoding", b"")
-            )
-        key_root = None
-        if b"idempotency-key" in fields:
-            # So that the caller's own retry repeats our keys (contract 1).
-            key = fields[b"idempotency-key"]
-            key_root = _digest(route.name.encode(), self._credential(fields) or b"", key)
-        reply = partial(self._reply, request)
-        traceparent = fields.get(b"traceparent")
-        run = self._orchestrator.start(route.bound, payload, request.head, reply, traceparent, key_root)
+        entry = request.head.route
+        assert isinstance(entry, Entry)
+        bound = entry.route.bound
+        assert bound is not None
+        size = request.size
+        payload = Payload(entry.content_type, request.chunks, size, entry.encoding) if size else EMPTY
+        reply = partial(self._reply, request, entry.route)
+        run = self._orchestrator.start(bound, payload, request.head, reply, entry.traceparent, entry.key_root)
         if run.kernel.state != "ended":
             request.run = run
 
@@ -152,10 +159,8 @@ class Gateway:
         head.rest = slash + rest
         return route
 
-    def _reply(self, request: Request, run: InlineRun, payload: Payload, failure: Failure | None) -> None:
+    def _reply(self, request: Request, route: Route, run: InlineRun, payload: Payload, failure: Failure | None) -> None:
         request.run = None  # the two would keep each other alive
-        route = request.head.route
-        assert isinstance(route, Route)
         ids = b"legato-run: %b%b%b%b" % (run.id, run.trace_head, run.trace[16:], run.trace_tail)
         if failure is not None:
             status, body = self._failed(run, route, failure)

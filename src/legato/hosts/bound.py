@@ -11,17 +11,25 @@ from legato.telemetry.metrics import Meter, Metrics
 
 
 class BoundCall:
-    """One call of a program with its target, its retry policy and its meter."""
+    """One call of a program with its target, its retry policy and its meter.
 
-    __slots__ = ("attempts", "function", "inspected", "is_undo", "key", "meter", "path", "retry", "target", "timeout")
+    `unsafe` says whether repeating the call does harm, None where that depends on the request.
+    """
+
+    __slots__ = (
+        "attempts", "begin", "inspected", "is_undo", "key", "meter", "path", "retry", "target", "timeout", "took",
+        "unsafe",
+    )  # fmt: skip
 
     def __init__(self, call: LinkedCall, target: Target, meter: Meter) -> None:
         self.path = call.path
         self.key = b"/" + call.key
-        self.function = call.function
         self.target = target
+        self.begin = target.begin
         self.timeout = target.timeout
+        self.unsafe = None if call.definition.forward else not target.safe
         self.meter = meter
+        self.took = meter.took
         self.retry = call.definition.retry or (UNDO_RETRY if call.is_undo else NO_RETRY)
         self.attempts = min(self.retry.attempts, MAX_ATTEMPTS)
         self.is_undo = call.is_undo
@@ -31,7 +39,7 @@ class BoundCall:
 class BoundProgram:
     """A program ready to be run by a host."""
 
-    __slots__ = ("calls", "meter", "name", "on_disconnect", "program", "timeout")
+    __slots__ = ("calls", "least_timeout", "meter", "name", "on_disconnect", "program", "timeout", "took")
 
     def __init__(
         self, program: Program, bind: Callable[[LinkedCall], Target], metrics: Metrics, default_timeout: float
@@ -41,4 +49,6 @@ class BoundProgram:
         self.timeout = program.flow.timeout or default_timeout
         self.on_disconnect = program.flow.on_disconnect
         self.meter = metrics.flow(self.name)
+        self.took = self.meter.took
         self.calls = [BoundCall(call, bind(call), metrics.function(call.function)) for call in program.calls]
+        self.least_timeout = min([self.timeout, *(call.timeout for call in self.calls)])

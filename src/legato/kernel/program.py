@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from legato.errors import NotJSON
+from legato.errors import DefinitionError, NotJSON
 from legato.kernel.scheduler import Call, Fiber, Join, Node, Scheduler, StepFailed
 from legato.kernel.trail import Together, Trail
 from legato.model.flow import CallStep, Flow, ParallelStep, SequenceStep, Step
 from legato.model.outcome import Failure, Outcome
-from legato.model.paths import Scope
+from legato.model.paths import Scope, branch_ids
 from legato.model.payload import Payload, join_object
 
 Flowing = Generator[Node, Any, Payload]
@@ -154,9 +154,14 @@ class Program:
 
 
 def link(flow: Flow) -> Program:
-    """Turn a checked flow into a program."""
+    """Turn a checked flow into a program. Raises DefinitionError if two calls would have one path, and so one key."""
     linker = _Linker()
     root = LinkedSequence(linker.sequence(flow.steps, Scope(flow.steps), ""))
+    seen: set[str] = set()
+    for call in linker.calls:
+        if call.path in seen:
+            raise DefinitionError(f"two steps have the path {call.path}: give one another `id`")
+        seen.add(call.path)
     return Program(flow, root, linker.calls)
 
 
@@ -190,18 +195,20 @@ class _Linker:
 
     def parallel(self, step: ParallelStep, path: str) -> LinkedParallel:
         branches: dict[str, LinkedStep] = {}
+        ids = branch_ids(step.branches)
         for name, branch in step.branches.items():
             inner = branch.steps if isinstance(branch, SequenceStep) else (branch,)
-            branches[name] = self.step(branch, f"{path}.{branch.id or name}", Scope(inner))
+            branches[name] = self.step(branch, f"{path}.{ids[name]}", Scope(inner))
         if not step.lenient:
             for branch in branches.values():
                 _inspect_last(branch)
         return LinkedParallel(path, branches, step.lenient)
 
 
-def _inspect_last(step: LinkedStep) -> None:
-    """Mark the call whose answer a join will look into."""
-    while isinstance(step, LinkedSequence) and step.steps:
-        step = step.steps[-1]
+def _inspect_last(step: LinkedStep) -> bool:
+    """Mark the call whose answer a join will look into; gives whether the step leaves a value of its own."""
+    if isinstance(step, LinkedSequence):
+        return any(_inspect_last(inner) for inner in reversed(step.steps))
     if isinstance(step, LinkedCall):
         step.inspected = True
+    return True

@@ -60,14 +60,17 @@ class Run(Scheduler):
         trail = call.trail
         if trail is not None and call.step.undo is not None and outcome.effect_possible:
             trail.append(Done(call.step, call.payload, outcome))
-        self.end_call(call, outcome)
+        if outcome.kind == "ok":
+            self.end(call, outcome.payload, None)
+        else:
+            self.fail_call(call, outcome)
         return self._advance()
 
     def cancel(self, reason: Reason, *, hard: bool = False) -> Sequence[Command]:
         """Withdraw what is in flight; undo follows, unless the cancel is hard."""
         if self.state == "ended" or (self.state == "undoing" and not hard):
             return ()
-        self._hard = hard
+        self._hard = self._hard or hard
         if self.failure is None:
             path, function = next(((call.path, call.step.function) for call in self.open_calls()), ("", ""))
             self.failure = Failure(reason, Outcome("cancelled", detail=_SAYING[reason]), path, function)
@@ -75,7 +78,7 @@ class Run(Scheduler):
         return self._advance()
 
     def open_calls(self) -> Iterator[Call]:
-        """The issued calls whose delivery is owed, in the order in which they were made."""
+        """The issued calls whose delivery is owed, scope by scope in the order in which they were made."""
         return _open_calls(self._root, self.turn)
 
     def _advance(self) -> Sequence[Command]:
@@ -115,14 +118,14 @@ class Run(Scheduler):
         undo = entry.step.undo
         assert undo is not None
         assert self.failure is not None
-        succeeded = False
+        leaf = self.call(fiber, undo, entry.arguments(), None)
         try:
-            await self.call(fiber, undo, entry.arguments(), None)
-            succeeded = True
+            await leaf
         except StepFailed:
             pass  # what the function said is the host's to log
         finally:
-            self.failure.undo.append((undo.path, succeeded))
+            # By the leaf, not by how the await ended: an answer that came in spite of a hard cancel counts.
+            self.failure.undo.append((undo.path, leaf.error is None))
 
 
 def _branch(run: Run, fiber: Fiber, trail: Trail) -> Fiber:

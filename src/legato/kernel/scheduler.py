@@ -69,6 +69,7 @@ class Call(Node, eq=False, kw_only=True):
     trail: Trail | None
     turn: int  # the advance that made it; the host sees it when that is over
     cancelled: bool = False
+    handle: object = None  # the host's own place
 
     @property
     def path(self) -> str:
@@ -178,7 +179,7 @@ class Scheduler:
     def _cancel_call(self, leaf: Call, reason: Reason) -> None:
         if leaf.turn == self.turn:
             self._withdrawn = leaf.cancelled = True
-            self._end(leaf, EMPTY, Cancelled(reason))
+            self.end(leaf, EMPTY, Cancelled(reason))
         elif not leaf.cancelled:
             leaf.cancelled = True
             self._commands.append(Cancel(leaf))
@@ -197,26 +198,25 @@ class Scheduler:
 
     # How nodes end.
 
-    def end_call(self, leaf: Call, outcome: Outcome) -> None:
-        """End a leaf with the host's outcome."""
-        if outcome.kind == "ok":
-            self._end(leaf, outcome.payload, None)
-        elif leaf.cancelled:
+    def fail_call(self, leaf: Call, outcome: Outcome) -> None:
+        """End a leaf with an outcome that is not `ok`."""
+        if leaf.cancelled:
             scope = leaf.scope
-            self._end(leaf, EMPTY, Cancelled((scope.reason if scope else None) or "cancelled"))
+            self.end(leaf, EMPTY, Cancelled((scope.reason if scope else None) or "cancelled"))
         else:
             reason: Reason = "overloaded" if outcome.overloaded else "failed"
             failure = Failure(reason, outcome, leaf.step.path, leaf.step.function)
-            self._end(leaf, EMPTY, StepFailed(failure))
+            self.end(leaf, EMPTY, StepFailed(failure))
 
-    def _end(self, node: Node, value: Payload, error: BaseException | None) -> None:
+    def end(self, node: Node, value: Payload, error: BaseException | None) -> None:
+        """End a node and wake who waited for it."""
         node.ended, node.value, node.error = True, value, error
         scope = node.scope
         if scope is not None:
             del scope.open[node]
             if scope.done:
                 if not scope.open:
-                    self._end(scope, scope.value, scope.error)
+                    self.end(scope, scope.value, scope.error)
                 return
             if scope.reason is not None:
                 if not scope.open:
@@ -236,7 +236,7 @@ class Scheduler:
 
     def _coroutine_done(self, fiber: Fiber, value: Payload, error: BaseException | None) -> None:
         if not fiber.open:
-            self._end(fiber, value, error)
+            self.end(fiber, value, error)
             return
         fiber.done, fiber.value, fiber.error = True, value, error
         fiber.reason = fiber.reason or "cancelled"
@@ -251,8 +251,17 @@ class Scheduler:
         while ready:
             fiber = ready.popleft()
             fiber.queued = False
+            coroutine, node = fiber.coroutine, fiber.waits
             try:
-                self._resume(fiber)
+                if fiber.reason is not None and not fiber.thrown:
+                    if fiber.open:
+                        continue  # it is woken again when the last of its nodes has ended
+                    fiber.thrown = True
+                    node = coroutine.throw(Cancelled(fiber.reason))
+                elif node is None:
+                    node = coroutine.send(None)
+                while node.ended:
+                    node = coroutine.send(node.value) if node.error is None else coroutine.throw(node.error)
             except StopIteration as stop:
                 self._coroutine_done(fiber, stop.value, None)
             except (KeyboardInterrupt, SystemExit) as stop:
@@ -261,6 +270,9 @@ class Scheduler:
                 self._coroutine_done(fiber, EMPTY, error)
             except BaseException as error:
                 self._coroutine_done(fiber, EMPTY, StepFailed(_mistake(error)))
+            else:
+                fiber.waits = node
+                node.waiter = fiber
         self.turn += 1
         commands = self._commands
         if not commands:
@@ -270,22 +282,6 @@ class Scheduler:
             self._withdrawn = False
             return [command for command in commands if isinstance(command, Cancel) or not command.ended]
         return commands
-
-    def _resume(self, fiber: Fiber) -> None:
-        """Run a fiber until it waits for something that has not ended; raises what its coroutine does."""
-        coroutine = fiber.coroutine
-        node = fiber.waits
-        if fiber.reason is not None and not fiber.thrown:
-            if fiber.open:
-                return  # it is woken again when the last of its nodes has ended
-            fiber.thrown = True
-            node = coroutine.throw(Cancelled(fiber.reason))
-        elif node is None:
-            node = coroutine.send(None)
-        while node.ended:
-            node = coroutine.send(node.value) if node.error is None else coroutine.throw(node.error)
-        fiber.waits = node
-        node.waiter = fiber
 
 
 def _mistake(error: BaseException) -> Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from legato.errors import NotJSON
 from legato.model.outcome import Outcome
 from legato.model.payload import JSON, Payload
 
@@ -41,5 +42,7 @@ Trail = list[Done | Together]
 
 
 def _part(payload: Payload) -> bytes:
-    # Lenient: an undo must get through whatever it was that the function answered.
-    return payload.lenient_json() if payload.size else b"null"
+    try:
+        return payload.json()
+    except NotJSON:
+        return payload.lenient_json()  # an undo must get through whatever it was that the function answered

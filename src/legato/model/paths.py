@@ -5,7 +5,7 @@ An id is unique within its scope: the flow, or one branch of a parallel. Nested 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from legato.model.flow import CallStep, ParallelStep, SequenceStep, Step
 from legato.model.names import expression_name
@@ -40,18 +40,31 @@ class Scope:
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._taken = {expression_name(step.id) for step in steps_in_scope(steps) if step.id}
+        self._last: dict[str, int] = {}
 
     def id_of(self, step: Step) -> str:
         """The id of the next step in document order."""
-        if step.id:
-            return step.id
-        base = natural_id(step)
-        candidate, n = base, 1
+        return step.id or self.free(natural_id(step))
+
+    def free(self, base: str) -> str:
+        """`base`, or the first of `base_2`, `base_3` that is free; it is taken from now on."""
+        n = self._last.get(base, 0) + 1  # where the last search ended: 10,000 calls of one function are no square
+        candidate = base if n == 1 else f"{base}_{n}"
         while expression_name(candidate) in self._taken:
             n += 1
             candidate = f"{base}_{n}"
+        self._last[base] = n
         self._taken.add(expression_name(candidate))
         return candidate
+
+
+def branch_ids(branches: Mapping[str, Step]) -> dict[str, str]:
+    """The ids of a parallel's branches by name: the explicit one, else the name, unique like those of a scope."""
+    scope = Scope(())
+    for branch in branches.values():
+        if branch.id:
+            scope.free(branch.id)
+    return {name: branch.id or scope.free(name) for name, branch in branches.items()}
 
 
 def colliding_ids(steps: Sequence[Step]) -> list[Step]:

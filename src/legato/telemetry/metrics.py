@@ -5,7 +5,7 @@ The hot path adds to plain lists and dicts; prometheus_client formats at scrape 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
@@ -16,30 +16,50 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 
 class Meter:
-    """Ends by outcome, and how long they took."""
+    """Ends by outcome, and how long they took.
 
-    __slots__ = ("active", "buckets", "ends", "seconds")
+    The times of those that went well are only noted (`took`, one append) and sorted into buckets when somebody asks,
+    or by `fold` once a second.
+    """
+
+    __slots__ = ("_buckets", "_noted", "_seconds", "ends", "took")
 
     def __init__(self) -> None:
         self.ends: dict[str, int] = {}
-        self.buckets = [0] * (len(BOUNDS) + 1)
-        self.seconds = 0.0
-        self.active = 0
+        self._buckets = [0] * (len(BOUNDS) + 1)
+        self._noted: list[float] = []
+        self._seconds = 0.0
+        self.took = self._noted.append  # how long, in seconds, something took that went well
 
     def count(self, end: str, seconds: float) -> None:
-        """Count one end."""
-        ends = self.ends
-        ends[end] = ends.get(end, 0) + 1
-        self.buckets[bisect_left(BOUNDS, seconds)] += 1
-        self.seconds += seconds
+        """Count one end of any kind."""
+        self.ends[end] = self.ends.get(end, 0) + 1
+        self._buckets[bisect_left(BOUNDS, seconds)] += 1
+        self._seconds += seconds
 
-    def cumulative(self) -> list[tuple[str, float]]:
-        """Prometheus' buckets: how many took at most so long."""
+    def fold(self) -> None:
+        """Count what has been noted."""
+        noted = sorted(self._noted)
+        self._noted.clear()
+        if not noted:
+            return
+        self.ends["ok"] = self.ends.get("ok", 0) + len(noted)
+        self._seconds += sum(noted)
+        below = 0
+        for i, bound in enumerate(BOUNDS):
+            upto = bisect_right(noted, bound)
+            self._buckets[i] += upto - below
+            below = upto
+        self._buckets[-1] += len(noted) - below
+
+    def histogram(self) -> tuple[list[tuple[str, float]], float]:
+        """Prometheus' buckets (how many took at most so long), and the sum in seconds."""
+        self.fold()
         total, rows = 0, list[tuple[str, float]]()
-        for bound, count in zip([*map(str, BOUNDS), "+Inf"], self.buckets, strict=True):
+        for bound, count in zip([*map(str, BOUNDS), "+Inf"], self._buckets, strict=True):
             total += count
             rows.append((bound, total))
-        return rows
+        return rows, self._seconds
 
 
 class Metrics:
@@ -58,6 +78,11 @@ class Metrics:
         """The meter of a function, made at first use."""
         return self._functions.setdefault(name, Meter())
 
+    def fold(self) -> None:
+        """Sort in what the meters have noted; to be called now and then, so that notes do not pile up."""
+        for meter in (*self._flows.values(), *self._functions.values()):
+            meter.fold()
+
     def gauge(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
         """Have a gauge read at scrape time: `read` gives values by label value."""
         self._gauges.append((name, help_text, label, read))
@@ -66,15 +91,13 @@ class Metrics:
         """Prometheus' collector protocol."""
         runs = CounterMetricFamily("legato_runs", "Runs that ended.", labels=["flow", "outcome"])
         run_seconds = HistogramMetricFamily("legato_run_seconds", "How long runs took.", labels=["flow"])
-        active = GaugeMetricFamily("legato_runs_active", "Runs that have not ended.", labels=["flow"])
         for name, meter in sorted(self._flows.items()):
             _add(runs, run_seconds, name, meter)
-            active.add_metric([name], meter.active)
         calls = CounterMetricFamily("legato_calls", "Attempts that ended.", labels=["function", "outcome"])
         call_seconds = HistogramMetricFamily("legato_call_seconds", "How long attempts took.", labels=["function"])
         for name, meter in sorted(self._functions.items()):
             _add(calls, call_seconds, name, meter)
-        yield from (runs, run_seconds, active, calls, call_seconds)
+        yield from (runs, run_seconds, calls, call_seconds)
         for name, help_text, label, read in self._gauges:
             gauge = GaugeMetricFamily(name, help_text, labels=[label])
             for value, number in read().items():
@@ -89,6 +112,7 @@ class Metrics:
 
 
 def _add(counter: CounterMetricFamily, histogram: HistogramMetricFamily, name: str, meter: Meter) -> None:
+    rows, seconds = meter.histogram()
+    histogram.add_metric([name], rows, seconds)
     for end, number in sorted(meter.ends.items()):
         counter.add_metric([name, end], number)
-    histogram.add_metric([name], meter.cumulative(), meter.seconds)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import httptools
+import msgspec
 
 if TYPE_CHECKING:
     from legato.transport.pool import Pool
@@ -24,15 +25,26 @@ MAX_HEADERS = 100  # contract 9
 MAX_HEAD = 64 * 1024
 
 
-class AnswerHead:
-    """What the head of a plain answer says."""
+class AnswerHead(msgspec.Struct, frozen=True, eq=False):
+    """What is known of an answer by its head. `length` is that of the body where the head declares it, else -1."""
 
-    __slots__ = ("headers", "length", "status")
+    status: int
+    length: int
+    content_type: bytes
+    encoding: bytes  # of the content, empty for none
+    retry_after: bytes
 
-    def __init__(self, status: int, headers: Headers, length: int) -> None:
-        self.status = status
-        self.headers = headers
-        self.length = length
+    @classmethod
+    def of(cls, status: int, headers: Headers) -> AnswerHead:
+        """The head of an answer whose framing the parser has judged."""
+        encoding = headers.get(b"content-encoding", b"")
+        return cls(
+            status,
+            int(headers.get(b"content-length", -1)),
+            headers.get(b"content-type", b""),
+            b"" if encoding.lower() == b"identity" else encoding,
+            headers.get(b"retry-after", b""),
+        )
 
 
 class Token(Protocol):
@@ -48,7 +60,7 @@ T_contra = TypeVar("T_contra", bound=Token, contravariant=True)
 class Sink(Protocol[T_contra]):
     """Who takes the end of an exchange; exactly one of the two is called for each token sent."""
 
-    def answered(self, token: T_contra, status: int, headers: Headers, chunks: list[bytes], size: int) -> None:
+    def answered(self, token: T_contra, head: AnswerHead, chunks: list[bytes], size: int) -> None:
         """A complete answer came."""
         ...
 
@@ -62,17 +74,17 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_chunks", "_complete", "_extra", "_failure", "_head_only", "_headers", "_interim", "_keep", "_known_head",
-        "_parser", "_plain", "_received", "_size", "_status", "pool", "sink", "token", "transport", "used",
+        "_large", "_parser", "_received", "_size", "_status", "pool", "sink", "token", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
-    sink: Sink[Any]
+    sink: Any  # the Sink of the last exchange; None if there was none since the last sweep of the pool
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.token: Token | None = None
-        self.used = True
         self._received = 0
+        self._large = self._head_only = False
         self._known_head = pool.heads.find
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
 
@@ -83,16 +95,13 @@ class Connection(asyncio.Protocol):
         """Send a request on this idle connection."""
         self.sink = sink
         self.token = token
-        self.used = True
-        self._received = 0
         self._head_only = head_only
         token.handle = self
         token.sent = True
         if isinstance(data, bytes):
-            self._plain = not head_only
             self.transport.write(data)
         else:
-            self._plain = False
+            self._large = True
             self.transport.writelines(data)
 
     def abort(self) -> None:
@@ -109,21 +118,22 @@ class Connection(asyncio.Protocol):
             return
         if self._received:
             self._parse(data)
-            self._act()
-            return
-        length = data.find(b"\r\n\r\n") + 4
-        if self._plain:
-            known = self._known_head(data[:length])
-            if known is not None and known.length == len(data) - length:
+        else:
+            length = data.find(b"\r\n\r\n") + 4
+            head = self._known_head(data[:length])
+            if head is not None and head.length == len(data) - length and not self._head_only and not self._large:
                 self.token = None
                 self.pool.release(self)
-                self.sink.answered(token, known.status, known.headers, [data[length:]], known.length)
+                self.sink.answered(token, head, [data[length:]], head.length)
                 return
-        self._begin()
-        self._parse(data)
-        if self._complete and self._keep and not self._extra and self._plain:
-            self._learn(data, length)
-        self._act()
+            self._begin()
+            self._parse(data)
+            if self._complete and self._keep and not self._extra and not self._head_only:
+                self._learn(data, length)
+        if self._complete:
+            self._finish()
+        elif self._failure or self._too_much():
+            self._break(self._failure)
 
     def _begin(self) -> None:
         self._headers: Headers = {}
@@ -134,9 +144,9 @@ class Connection(asyncio.Protocol):
 
     def _learn(self, data: bytes, length: int) -> None:
         """Remember the head of a plain answer that one read brought whole."""
-        size = len(data) - length
-        if self._headers.get(b"content-length") == b"%d" % size == b"%d" % self._size:
-            self.pool.heads.keep(data[:length], AnswerHead(self._status, self._headers, size))
+        head = AnswerHead.of(self._status, self._headers)
+        if head.length == self._size == len(data) - length and b"transfer-encoding" not in self._headers:
+            self.pool.heads.keep(data[:length], head)
 
     def _parse(self, data: bytes) -> None:
         self._received += len(data)
@@ -149,12 +159,6 @@ class Connection(asyncio.Protocol):
                 self._extra = True
             else:
                 self._failure = f"the function's answer is not HTTP/1.1: {error}"
-
-    def _act(self) -> None:
-        if self._complete:
-            self._finish()
-        elif self._failure or self._too_much():
-            self._break(self._failure)
 
     def eof_received(self) -> None:
         pass  # the transport closes itself, and connection_lost decides
@@ -240,14 +244,17 @@ class Connection(asyncio.Protocol):
         if token is None:
             return
         self.token = None
-        sink, status, headers, chunks, size = self.sink, self._status, self._headers, self._chunks, self._size
+        self._received = 0
+        sink, chunks, size = self.sink, self._chunks, self._size
+        head = AnswerHead.of(self._status, self._headers)
         transport = self.transport
-        unsent = not self._plain and transport.get_write_buffer_size() > 0
+        unsent = self._large and transport.get_write_buffer_size() > 0
+        self._large = False
         if self._keep and not self._extra and not unsent and not transport.is_closing():
             self.pool.release(self)
         else:
             transport.abort() if unsent else transport.close()
-        sink.answered(token, status, headers, chunks, size)
+        sink.answered(token, head, chunks, size)
 
     def _break(self, detail: str) -> None:
         token = self.token

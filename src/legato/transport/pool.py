@@ -201,9 +201,9 @@ class Pool:
 
     def _sweep(self, now: float) -> None:
         for connection in self._free[:]:
-            if not connection.used:
+            if connection.sink is None:
                 connection.transport.close()
-            connection.used = False
+            connection.sink = None
         if self._all:
             self._sweep_timer.due = now + SWEEP
             self._wheel.watch(self._sweep_timer)

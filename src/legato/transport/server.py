@@ -14,6 +14,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Sequence
+from socket import SO_ERROR, SOL_SOCKET
 from time import monotonic
 from typing import Any, cast
 
@@ -143,8 +144,8 @@ class ServerProtocol(HttpToolsProtocol):
         self._wire += incoming
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._upgrade_refused()
+        except httptools.HttpParserUpgrade as offer:
+            self._pass_over_upgrade(data[offer.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(400, f"this is not HTTP/1.1: {error}")
 
@@ -285,18 +286,25 @@ class ServerProtocol(HttpToolsProtocol):
         else:
             self._continue_due = True
 
-    def _upgrade_refused(self) -> None:
-        """An upgrade is an offer (RFC 9110, 7.8): without a body it is passed over, with one the body is lost."""
-        if not self._queue or self._queue[-1].head.refusal is not None:
-            return
+    def _pass_over_upgrade(self, rest: bytes) -> None:
+        """An upgrade is an offer (RFC 9110, 7.8) that is not taken up; the connection ends with this request.
+
+        The parser has skipped its body. So the request is read once more, without the offer.
+        """
+        if self._unread or not self._queue:
+            return  # refused by its head
         head = self._queue[-1].head
-        if b"transfer-encoding" in head.fields or head.length:
-            self._queue.pop()
-            self._deaf = False
-            self._refuse(400, "no other protocol is spoken here: send this request without Upgrade")
-        else:
+        if b"transfer-encoding" not in head.fields and not head.length:
             head.keep_alive = False
             self._deaf = True
+            return
+        self._queue.pop()
+        self._deaf = False
+        fields = [*head.fields.items(), *(head.repeated or ())]
+        lines = [b"%b: %b\r\n" % field for field in fields if field[0] not in (b"upgrade", b"connection")]
+        again = b"%b %b HTTP/1.1\r\n%bconnection: close\r\n\r\n" % (head.method, head.target, b"".join(lines))
+        self.parser = httptools.HttpRequestParser(self)
+        self._parse(again + rest)
 
     def _refuse(self, status: int, detail: str) -> None:
         """Refuse the request being read, after which nothing more can be read from this connection."""
@@ -468,6 +476,14 @@ class ServerProtocol(HttpToolsProtocol):
             # A caller that has closed for good answers this with a reset, one that only half-closed passes it over.
             self._probed = True
             self.transport.write(CONTINUE)
+            self._timer.due = now + PROBE
+            self._wheel.watch(self._timer)
+        elif self._probed:
+            # Nobody reads from a half-closed socket, so nobody is told of the reset.
+            if self.transport.get_extra_info("socket").getsockopt(SOL_SOCKET, SO_ERROR):
+                self.transport.abort()
+            self._timer.due = now + PROBE
+            self._wheel.watch(self._timer)
 
     def _check_stalled(self, now: float) -> None:
         """An idle connection is closed; one whose answer is still being read only if nothing moves."""

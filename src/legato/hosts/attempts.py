@@ -1,0 +1,141 @@
+"""A call in flight: attempts, one after another, until one settles it. The one owner of retries (design 1.7)."""
+
+from __future__ import annotations
+
+import asyncio
+from random import random
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from legato.errors import NotJSON
+from legato.hosts.bound import BoundCall
+from legato.kernel import Call
+from legato.model.outcome import Kind, Outcome
+from legato.model.payload import Payload
+from legato.model.policy import worth_another_try
+from legato.ports import Caller
+from legato.telemetry.ids import new_span_id
+
+if TYPE_CHECKING:
+    from legato.hosts.inline import InlineRun
+
+
+class Attempts(msgspec.Struct, eq=False):
+    """What connectors know as `ports.Attempt`; a new attempt reuses the object."""
+
+    run: InlineRun
+    call: Call
+    bound: BoundCall
+    payload: Payload
+    started: float
+    number: int = 1
+    sent: bool = False
+    handle: object = None
+    backoff: asyncio.TimerHandle | None = None
+    maybe_done: bool = False
+    why: str = ""  # what made us abort it
+
+    @property
+    def identity(self) -> bytes:
+        """See ports.Attempt."""
+        run = self.run
+        return b"idempotency-key: %b%b%b%b%b" % (
+            run.root,
+            self.bound.key,
+            run.trace_head,
+            new_span_id(),
+            run.trace_tail,
+        )
+
+    @property
+    def caller(self) -> Caller:
+        """See ports.Attempt."""
+        return self.run.caller
+
+    @property
+    def due(self) -> float:
+        """When the attempt's time is up, or, between two attempts, the run's."""
+        deadline = self.run.deadline
+        return deadline if self.backoff is not None else min(self.started + self.bound.timeout, deadline)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take the outcome of the attempt: try again, or have it delivered."""
+        run, bound = self.run, self.bound
+        run.now = now = monotonic()
+        if outcome.kind == "ok" and bound.inspected:
+            outcome = _inspected(outcome)
+        if bound.unsafe is not False and self.sent:
+            run.unsafe = run.unsafe or bound.unsafe or not bound.target.idempotent(self)
+        if outcome.kind == "ok":
+            bound.took(now - self.started)
+            run.status = outcome.status
+        else:
+            bound.meter.count(outcome.kind, now - self.started)
+            self._explain(outcome)
+            if self._tries_again(outcome):
+                return
+            outcome.maybe_done = self.maybe_done
+            run.note_failure(self.call, outcome)
+        self.call.handle = None
+        run.deliver(self.call, outcome)
+
+    def _explain(self, outcome: Outcome) -> None:
+        if self.why:
+            outcome.detail = self.why
+            if outcome.kind == "cancelled" and not self.call.cancelled:
+                outcome.kind = "retryable"  # it timed out waiting for a connection: nothing was sent
+        if outcome.kind == "unknown":
+            self.maybe_done = True
+
+    def _tries_again(self, outcome: Outcome) -> bool:
+        bound, run = self.bound, self.run
+        if self.number >= bound.attempts or self.call.cancelled:
+            return False
+        if not worth_another_try(outcome, bound.retry, bound.target.idempotent(self), bound.is_undo):
+            return False
+        delay = bound.retry.next_delay(self.number, random(), outcome.retry_after)
+        if run.now + delay >= run.deadline:
+            return False  # it could not even start
+        self.backoff = asyncio.get_running_loop().call_later(delay, self._again)
+        return True
+
+    def _again(self) -> None:
+        self.number += 1
+        self.sent = False
+        self.handle = self.backoff = None
+        self.why = ""
+        self.started = monotonic()
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the attempt."""
+        try:
+            self.bound.begin(self)
+        except Exception as error:  # a connector's bug must not leave a run that never ends
+            self.settle(Outcome("unknown", detail=f"{type(error).__name__}: {error}"))
+
+    def time_out(self) -> None:
+        """End the attempt in flight because its time is up."""
+        self.why = f"no answer within {self.bound.timeout:g} s"
+        self.bound.target.abort(self)
+
+    def withdraw(self) -> None:
+        """Cancel: abort the attempt in flight, or give up waiting for the next one."""
+        if self.backoff is None:
+            self.bound.target.abort(self)
+            return
+        self.backoff.cancel()
+        self.call.handle = None
+        kind: Kind = "unknown" if self.maybe_done else "cancelled"
+        self.run.deliver(self.call, Outcome(kind, detail="cancelled between two attempts"))
+
+
+def _inspected(outcome: Outcome) -> Outcome:
+    """The outcome of an answer that will be looked into: one that is not what it declares is `unknown`."""
+    try:
+        outcome.payload.json()
+    except NotJSON as error:
+        return Outcome("unknown", outcome.payload, outcome.status, str(error))
+    return outcome

@@ -1,0 +1,49 @@
+"""What tests of the running gateway share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.function_server import FunctionServer
+from tests.support.gateway_process import GatewayProcess
+
+StartGateway = Callable[..., GatewayProcess]
+StartFunction = Callable[..., FunctionServer]
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[StartGateway]:
+    """Start gateways: `gateway(flows, **settings)`; each ends with the test, which fails if one left a traceback."""
+    started: list[GatewayProcess] = []
+
+    def start(flows: Mapping[str, object], **settings: Any) -> GatewayProcess:
+        process = GatewayProcess(tmp_path / f"gateway-{len(started)}", flows, settings)
+        started.append(process)
+        process.wait_until_live()
+        return process
+
+    yield start
+    for process in started:
+        if process.process.poll() is None:
+            process.stop()
+        else:
+            process.check_errors()
+
+
+@pytest.fixture
+def function() -> Iterator[StartFunction]:
+    """Start functions: `function()` is a server on a port of its own that echoes until told otherwise."""
+    started: list[FunctionServer] = []
+
+    def start(*args: Any, **keywords: Any) -> FunctionServer:
+        server = FunctionServer(*args, **keywords)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
