@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import tests.hypothesis_profiles  # noqa: F401 - importing it is what chooses the profile
 from tests.support.function_server import FunctionServer
 from tests.support.gateway_process import GatewayProcess
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from legato.formats import read, read_settings
@@ -76,7 +76,6 @@ def check(text: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None)
 @example(b"\xef\xbb\xbf")
 @example(b"%YAML 1." + b"9" * 5000 + b"\n---\na: b")
 @example(b'a: "\\UFFFFFFFF"')
@@ -90,13 +89,11 @@ def test_bytes(text: bytes) -> None:
 
 
 @given(yaml_text)
-@settings(deadline=None, max_examples=400)
 def test_text_like_yaml(text: str) -> None:
     check(text.encode("utf-8", "surrogatepass"))
 
 
 @given(values, st.sampled_from([None, 2, "\t"]), st.booleans())
-@settings(deadline=None)
 def test_json(value: Any, indent: Any, ascii_only: bool) -> None:
     check(json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"))
 
@@ -125,7 +122,6 @@ steps_of_a_flow: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.lists(steps_of_a_flow, min_size=1, max_size=4))
-@settings(deadline=None)
 def test_valid_flows_are_read_alike_from_yaml_and_json(steps: list[Any]) -> None:
     text = json.dumps({"flow": "order", "steps": steps}).encode()
     as_yaml = read(Source(name="order", language="native", text=text, origin="x"))
@@ -142,7 +138,6 @@ def nodes(root: Node) -> list[Node]:
 
 
 @given(yaml_text)
-@settings(deadline=None, max_examples=400)
 def test_places_point_at_what_stands_there(text: str) -> None:
     root, report = read_document("f", text.encode("utf-8", "surrogatepass"))
     for node in [] if root is None else nodes(root):

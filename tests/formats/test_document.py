@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from legato.formats import document
 from legato.formats.document import Syntax, read_document
 from legato.formats.report import MAX_PROBLEMS, Report
 from legato.formats.tree import Node, core_scalar
@@ -222,3 +223,12 @@ def test_long_lines_are_quoted_in_part() -> None:
     report = Report("f", "  " + "y" * 5000)
     report.add((1, 3), "wrong")
     assert report.problems()[0].source == "y" * 157 + "..."
+
+
+@pytest.mark.parametrize("error", [IndexError, RecursionError, OverflowError])
+def test_a_defect_of_a_parser_is_a_problem(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(text: str) -> None:
+        raise error
+
+    monkeypatch.setattr(document, "_events", fail)
+    assert messages(b"a: b") == [(0, 0, f"cannot be read: {error.__name__}")]

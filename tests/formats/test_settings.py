@@ -154,3 +154,13 @@ def test_every_limit_can_be_set_and_its_default_is_allowed() -> None:
     assert set(_LIMITS) == set(Limits.__struct_fields__)
     for key, (_, low, high) in _LIMITS.items():
         assert low <= getattr(Limits(), key) <= high
+
+
+@pytest.mark.parametrize("path", ["/", "", "x", "/" + "s" * 107, "/a\\0b"])
+def test_sockets_that_cannot_be(path: str) -> None:
+    assert problems_of(f'listen: "unix:{path}"')
+    assert problems_of(f'functions: {{x: "http+unix://{path.replace("/", "%2F").replace(chr(92) + "0", "%00")}/x"}}')
+
+
+def test_the_longest_socket() -> None:
+    assert read("listen: unix:/" + "s" * 106).listen.endswith("s")

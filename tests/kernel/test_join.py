@@ -6,11 +6,10 @@ import json
 
 import pytest
 
-from legato.kernel import Run, link
+from legato.kernel import Run
 from legato.model.flow import Step
 from legato.model.outcome import Outcome
 from legato.model.payload import EMPTY, JSON, Payload, json_payload
-
 from tests.kernel.flows import BINARY, INPUT, call, flow, par, seq, text
 from tests.kernel.transcript import Driven
 
@@ -56,8 +55,7 @@ def test_what_cannot_be_joined_is_the_flows_mistake_and_says_which(bad: Payload)
 def test_lenient_joins_whatever_comes() -> None:
     answers = {"a": BINARY, "b": text("{", "application/json"), "c": EMPTY, "d": text("1"), "e": json_payload([None])}
     result = json.loads(joined(answers, lenient=True).result.body)
-    assert result == {"a": "iVBORwD/" if False else result["a"], "b": "{", "c": "", "d": "1", "e": [None]}
-    assert isinstance(result["a"], str)
+    assert result == {"a": "iVBOR/8=", "b": "{", "c": "", "d": "1", "e": [None]}
 
 
 def test_names_of_branches_are_written_as_json() -> None:
@@ -93,7 +91,7 @@ def test_an_undo_is_told_what_was_sent_and_what_came_back() -> None:
 
 def test_siblings_are_the_branches_that_failed_of_themselves() -> None:
     # Two branches that fail in the same advance; the one that is still in flight is cancelled and no sibling.
-    driven = Driven(flow(par("p", x=par("q", i=seq()), y=par("r", i=seq()), z=call("f"))))
+    driven = Driven(flow(par("p", x=par(i=seq()), y=par(i=seq()), z=call("f"))))
     driven.start(BINARY)
     failure = driven.run.failure
     assert failure is not None

@@ -13,7 +13,6 @@ from legato.kernel import link
 from legato.model.flow import MAX_STEPS, Flow, Step
 from legato.model.names import expression_name
 from legato.model.paths import Scope, branch_ids, colliding_ids
-
 from tests.kernel.flows import call, flow, par, seq
 
 
@@ -111,8 +110,8 @@ steps_of_ids = st.lists(st.tuples(ids, st.booleans()), max_size=12)
 def test_ids_of_a_scope_are_unique_even_in_expressions(spec: list[tuple[str, bool]]) -> None:
     steps: list[Step] = []
     taken: set[str] = set()
-    for name, explicit in spec:
-        explicit = explicit and expression_name(name) not in taken
+    for name, wanted in spec:
+        explicit = wanted and expression_name(name) not in taken
         if explicit:
             taken.add(expression_name(name))
         steps.append(call("f", id=name) if explicit else call(name))

@@ -9,7 +9,6 @@ from legato.kernel import Cancel, Run, link
 from legato.model.flow import Step
 from legato.model.outcome import Outcome
 from legato.model.payload import EMPTY, json_payload
-
 from tests.kernel.flows import BINARY, INPUT, call, flow, par, seq
 from tests.kernel.transcript import play
 
@@ -85,7 +84,7 @@ TABLES = {
         start         -> p.x.a, p.x.b, p.y.a, p.y.b.g
         p.x.a refused -> cancel p.x.b
         p.y.a refused -> cancel p.y.b.g
-        p.x.b unknown -> 
+        p.x.b unknown ->
         p.y.b.g ok    -> ; end failed p.x.a
         """,
     ),

@@ -17,7 +17,6 @@ from legato.kernel import Call, Cancel, Command, Run, link
 from legato.model.flow import Flow
 from legato.model.outcome import Outcome, Reason
 from legato.model.payload import EMPTY, JSON, Payload, json_payload
-
 from tests.kernel.flows import INPUT
 
 REASONS: dict[str, Reason] = {"cancel": "cancelled", "deadline": "deadline", "disconnect": "disconnect"}

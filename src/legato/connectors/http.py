@@ -103,13 +103,10 @@ class HttpTarget:
             if self._no_body:
                 payload, size = EMPTY, 0
         if 0 < size <= COPY_LIMIT and payload.content_type and not payload.encoding:
-            data = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (
-                head,
-                attempt.identity,
-                payload.content_type,
-                size,
-                payload.body,
-            )
+            chunks = payload.chunks
+            body = chunks[0] if len(chunks) == 1 else payload.body
+            fields = (head, attempt.identity, payload.content_type, size, body)
+            data = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % fields
             self._send(self, attempt, data, head_only)
             return
         head = b"%b%b%b\r\n" % (head, attempt.identity, self._body_fields(payload))

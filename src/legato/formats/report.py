@@ -45,11 +45,6 @@ class Report:
         return not self._problems
 
     @property
-    def count(self) -> int:
-        """How many problems there are so far, those beyond the limit included."""
-        return len(self._problems) + self._more
-
-    @property
     def full(self) -> bool:
         """Whether further problems are only counted: then their remedies need no thought."""
         return len(self._problems) >= MAX_PROBLEMS

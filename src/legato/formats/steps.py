@@ -31,7 +31,6 @@ class StepReader:
         self._report = report
         self._count = 0
         self._ids: dict[int, Place] = {}  # by identity: equal steps may stand in several places
-        self._read: list[Step] = []  # keeps those identities alive
 
     def scope(self, node: Node, label: str, depth: int = 1) -> tuple[Step, ...]:
         """The steps of a list that is a scope of its own: explicit ids are unique in it."""
@@ -115,7 +114,6 @@ class StepReader:
                 step = read_call(self._report, node, fields, step_id)
         if (id_node := fields.node("id")) is not None:
             self._ids[id(step)] = id_node.place
-            self._read.append(step)
         return step
 
     def _id(self, fields: Fields) -> str:

@@ -19,7 +19,9 @@ def _sequential(failure: Failure) -> tuple[int, bytes]:
     """The step's own status with its body; where no answer came, 502 (or what our limits say) with the detail."""
     outcome = failure.outcome
     if outcome.status and failure.reason == "failed":
-        return outcome.status, msgspec.json.encode({"error": "Step failed", **_step(failure)})
+        # Two kinds of status cannot be passed on: one that has no body, and one that is none (RFC 9110, 15).
+        status = outcome.status if outcome.status < 600 and outcome.status != 304 else 502
+        return status, msgspec.json.encode({"error": "Step failed", **_step(failure)})
     body = {"error": "Step failed", "step": failure.function, "detail": outcome.detail}
     return status_of(failure), msgspec.json.encode(body)
 

@@ -41,13 +41,7 @@ class Attempts(msgspec.Struct, eq=False):
     def identity(self) -> bytes:
         """See ports.Attempt."""
         run = self.run
-        return b"idempotency-key: %b%b%b%b%b" % (
-            run.root,
-            self.bound.key,
-            run.trace_head,
-            new_span_id(),
-            run.trace_tail,
-        )
+        return b"idempotency-key: %b%b%b%b%b" % (run.root, self.bound.key, run.trace_head, new_span_id(), run.call_tail)
 
     @property
     def caller(self) -> Caller:
@@ -64,10 +58,13 @@ class Attempts(msgspec.Struct, eq=False):
         """Take the outcome of the attempt: try again, or have it delivered."""
         run, bound = self.run, self.bound
         run.now = now = monotonic()
-        if outcome.kind == "ok" and bound.inspected:
-            outcome = _inspected(outcome)
-        if bound.unsafe is not False and self.sent:
-            run.unsafe = run.unsafe or bound.unsafe or not bound.target.idempotent(self)
+        if bound.inspected and outcome.kind == "ok":
+            try:
+                outcome.payload.json()
+            except NotJSON as error:  # what is not what it declares to be is garbage (contract 1)
+                outcome = Outcome("unknown", outcome.payload, outcome.status, str(error))
+        if not run.unsafe and bound.unsafe is not False and self.sent:
+            run.unsafe = bound.unsafe or not bound.target.idempotent(self)
         if outcome.kind == "ok":
             bound.took(now - self.started)
             run.status = outcome.status
@@ -79,7 +76,10 @@ class Attempts(msgspec.Struct, eq=False):
             outcome.maybe_done = self.maybe_done
             run.note_failure(self.call, outcome)
         self.call.handle = None
-        run.deliver(self.call, outcome)
+        if run.busy:
+            run.postpone(self.call, outcome)
+        else:
+            run.carry_out(run.kernel.deliver(self.call, outcome))
 
     def _explain(self, outcome: Outcome) -> None:
         if self.why:
@@ -107,35 +107,35 @@ class Attempts(msgspec.Struct, eq=False):
         self.handle = self.backoff = None
         self.why = ""
         self.started = monotonic()
-        self.begin()
-
-    def begin(self) -> None:
-        """Start the attempt."""
         try:
             self.bound.begin(self)
-        except Exception as error:  # a connector's bug must not leave a run that never ends
+        except Exception as error:
+            self.broke(error)
+
+    def broke(self, error: Exception) -> None:
+        """Settle an attempt whose connector raised: its bug must not leave a run that never ends."""
+        if self.call.handle is self and self.backoff is None:
             self.settle(Outcome("unknown", detail=f"{type(error).__name__}: {error}"))
+        else:  # it had settled, or what followed from that went wrong: nobody else is told
+            asyncio.get_running_loop().call_exception_handler({"message": f"after {self.call!r}", "exception": error})
 
     def time_out(self) -> None:
         """End the attempt in flight because its time is up."""
         self.why = f"no answer within {self.bound.timeout:g} s"
-        self.bound.target.abort(self)
+        self._abort()
 
     def withdraw(self) -> None:
         """Cancel: abort the attempt in flight, or give up waiting for the next one."""
         if self.backoff is None:
-            self.bound.target.abort(self)
+            self._abort()
             return
         self.backoff.cancel()
         self.call.handle = None
         kind: Kind = "unknown" if self.maybe_done else "cancelled"
-        self.run.deliver(self.call, Outcome(kind, detail="cancelled between two attempts"))
+        self.run.postpone(self.call, Outcome(kind, detail="cancelled between two attempts"))
 
-
-def _inspected(outcome: Outcome) -> Outcome:
-    """The outcome of an answer that will be looked into: one that is not what it declares is `unknown`."""
-    try:
-        outcome.payload.json()
-    except NotJSON as error:
-        return Outcome("unknown", outcome.payload, outcome.status, str(error))
-    return outcome
+    def _abort(self) -> None:
+        try:
+            self.bound.target.abort(self)
+        except Exception as error:
+            self.broke(error)

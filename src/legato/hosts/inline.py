@@ -10,7 +10,7 @@ from time import monotonic
 from legato.hosts.attempts import Attempts
 from legato.hosts.bound import BoundProgram
 from legato.hosts.lane import Lane
-from legato.kernel import Call, Command, Run
+from legato.kernel import Call, Cancel, Command, Run
 from legato.model.outcome import Failure, Outcome, Reason
 from legato.model.payload import Payload
 from legato.ports import Caller
@@ -48,37 +48,48 @@ class InlineRun(Timer, eq=False, kw_only=True):
     undoing: bool = False
     inbox: deque[tuple[Call, Outcome]] | None = None
 
-    def deliver(self, call: Call, outcome: Outcome) -> None:
-        """Give the kernel the outcome of a call, now or when the current commands have been carried out."""
-        if not self.busy:
-            self.carry_out(self.kernel.deliver(call, outcome))
-        elif self.inbox is None:
-            self.inbox = deque([(call, outcome)])
-        else:
-            self.inbox.append((call, outcome))
+    def postpone(self, call: Call, outcome: Outcome) -> None:
+        """Keep an outcome that came while commands are carried out; the kernel gets it right after them."""
+        if self.inbox is None:
+            self.inbox = deque()
+        self.inbox.append((call, outcome))
 
     def carry_out(self, commands: Sequence[Command]) -> None:
         """Carry out commands and, as long as calls settle on the spot, those that follow: a loop, not a recursion."""
         self.busy = True
         calls, now = self.bound.calls, self.now
         while True:
+            if self.kernel.state == "undoing" and not self.undoing:
+                # Undo is not bound by the run's deadline, only by our patience with what nobody could resume.
+                self.undoing = True
+                self.deadline = self.now + UNDO_TIME
             for command in commands:
-                if isinstance(command, Call):
-                    attempt = Attempts(self, command, calls[command.step.index], command.payload, now)
-                    command.handle = attempt
-                    attempt.begin()
-                elif isinstance(attempt := command.call.handle, Attempts):
+                if type(command) is Call:
+                    bound = calls[command.step.index]
+                    command.handle = attempt = Attempts(self, command, bound, command.payload, now)
+                    try:
+                        bound.begin(attempt)
+                    except Exception as error:
+                        attempt.broke(error)
+                elif isinstance(command, Cancel) and isinstance(attempt := command.call.handle, Attempts):
                     attempt.withdraw()
             if not self.inbox:
                 break
             commands = self.kernel.deliver(*self.inbox.popleft())
         self.busy = False
-        if self.kernel.state != "running":
-            self._end_or_undo()
+        if self.kernel.state == "ended":
+            self._end()
 
     def cancel(self, reason: Reason, *, hard: bool = False) -> None:
-        """Cancel the run: what is in flight is aborted, then undo runs unless the cancel is hard."""
-        self.carry_out(self.kernel.cancel(reason, hard=hard))
+        """Cancel the run: what is in flight is aborted, then undo runs unless the cancel is hard.
+
+        A run that has ended is left alone.
+        """
+        if self.busy:  # asked for from within a call: the commands at hand come first
+            asyncio.get_running_loop().call_soon(lambda: self.cancel(reason, hard=hard))
+        elif self.kernel.state != "ended":
+            self.now = monotonic()  # nothing may have settled for long
+            self.carry_out(self.kernel.cancel(reason, hard=hard))
 
     def caller_left(self) -> None:
         """The caller disconnected: finish what must not be left half done, cancel what may (contract 1)."""
@@ -123,19 +134,14 @@ class InlineRun(Timer, eq=False, kw_only=True):
                 detail=outcome.detail,
             )
 
-    def _end_or_undo(self) -> None:
-        if self.kernel.state == "ended":
-            self.host.ended(self)
-            failure = self.kernel.failure
-            if failure is None:
-                self.bound.took(self.now - self.started)
-            else:
-                self.bound.meter.count(failure.reason, self.now - self.started)
-            self.reply(self, self.kernel.result, failure)
-        elif not self.undoing:
-            # Undo is not bound by the run's deadline, only by our patience with what nobody could resume.
-            self.undoing = True
-            self.deadline = self.now + UNDO_TIME
+    def _end(self) -> None:
+        self.host.ended(self)
+        failure = self.kernel.failure
+        if failure is None:
+            self.bound.took(self.now - self.started)
+        else:
+            self.bound.meter.count(failure.reason, self.now - self.started)
+        self.reply(self, self.kernel.result, failure)
 
 
 Reply = Callable[[InlineRun, Payload, Failure | None], None]

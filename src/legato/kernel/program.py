@@ -7,7 +7,7 @@ needs no fiber of its own.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import msgspec
 
@@ -96,7 +96,7 @@ class LinkedParallel:
 
     def __init__(self, path: str, branches: dict[str, LinkedStep], lenient: bool) -> None:
         self.path = path
-        self.names = [msgspec.json.encode(name) for name in branches]
+        self.names = [msgspec.json.encode(name) + b":" for name in branches]
         self.branches = tuple(branches.values())
         self.lenient = lenient
         self.undoable = any(branch.undoable for branch in self.branches)
@@ -130,15 +130,21 @@ class LinkedParallel:
         raise first
 
     def _merge(self, nodes: Sequence[Node]) -> Payload:
-        parts: dict[bytes, bytes] = {}
+        if self.lenient:
+            return join_object(self.names, [node.value.lenient_json() for node in nodes])
+        try:
+            return join_object(self.names, [node.value.json() for node in nodes])
+        except NotJSON:
+            return self._not_joined(nodes)
+
+    def _not_joined(self, nodes: Sequence[Node]) -> NoReturn:
         for name, node in zip(self.names, nodes, strict=True):
-            payload = node.value
             try:
-                parts[name] = payload.lenient_json() if self.lenient else payload.json()
+                node.value.json()
             except NotJSON as error:
-                detail = f"branch {name.decode()} cannot be joined: {error}"
-                raise StepFailed(Failure("mistake", Outcome("unknown", payload, detail=detail), self.path)) from None
-        return join_object(parts)
+                detail = f"branch {name[:-1].decode()} cannot be joined: {error}"
+                raise StepFailed(Failure("mistake", Outcome("unknown", node.value, detail=detail), self.path)) from None
+        raise AssertionError("every branch could be joined")
 
 
 class Program:

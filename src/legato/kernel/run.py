@@ -36,7 +36,7 @@ class Run(Scheduler):
     __slots__ = ("_hard", "_root", "_trail", "failure", "program", "result", "state")
 
     def __init__(self, program: Program) -> None:
-        super().__init__()
+        Scheduler.__init__(self)
         self.program = program
         self.state: Literal["running", "undoing", "ended"] = "running"
         self.result: Payload = EMPTY
@@ -46,9 +46,11 @@ class Run(Scheduler):
 
     def start(self, payload: Payload) -> Sequence[Command]:
         """Begin with the input; to be called once."""
-        root = self.program.root
-        self._root = self.spawn(None, lambda fiber: root.go(self, fiber, payload, self._trail))
-        return self._advance()
+        self._root = root = Fiber(None)
+        root.coroutine = self.program.root.go(self, root, payload, self._trail)
+        self.wake(root)
+        commands = self.advance()
+        return self._after_root(commands) if root.ended else commands
 
     def deliver(self, call: Call, outcome: Outcome) -> Sequence[Command]:
         """Take the outcome of an issued call: exactly one for each, cancelled ones too.
@@ -64,7 +66,8 @@ class Run(Scheduler):
             self.end(call, outcome.payload, None)
         else:
             self.fail_call(call, outcome)
-        return self._advance()
+        commands = self.advance()
+        return self._after_root(commands) if self._root.ended else commands
 
     def cancel(self, reason: Reason, *, hard: bool = False) -> Sequence[Command]:
         """Withdraw what is in flight; undo follows, unless the cancel is hard."""
@@ -75,18 +78,19 @@ class Run(Scheduler):
             path, function = next(((call.path, call.step.function) for call in self.open_calls()), ("", ""))
             self.failure = Failure(reason, Outcome("cancelled", detail=_SAYING[reason]), path, function)
         self.cancel_nodes((self._root,), reason)
-        return self._advance()
+        commands = self.advance()
+        return self._after_root(commands) if self._root.ended else commands
 
     def open_calls(self) -> Iterator[Call]:
         """The issued calls whose delivery is owed, scope by scope in the order in which they were made."""
         return _open_calls(self._root, self.turn)
 
-    def _advance(self) -> Sequence[Command]:
-        commands = self.advance()
-        if not self._root.ended:
-            return commands
+    def _after_root(self, commands: Sequence[Command]) -> Sequence[Command]:
+        """The root fiber has ended: so has the run, unless there is something to undo."""
         if self.state == "running" and self._fails_into_undo():
-            return [*commands, *self._advance()]
+            commands = [*commands, *self.advance()]
+            if not self._root.ended:
+                return commands
         self.state = "ended"
         return commands
 

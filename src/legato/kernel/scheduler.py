@@ -153,7 +153,7 @@ class Scheduler:
         if scope is not None:
             scope.open[fiber] = None
             fiber.reason = scope.reason
-        self._wake(fiber)
+        self.wake(fiber)
         return fiber
 
     def call(self, scope: Fiber, step: LinkedCall, payload: Payload, trail: Trail | None) -> Call:
@@ -191,7 +191,8 @@ class Scheduler:
         # A fiber with nothing open is in the ready queue already, and meets `Cancelled` when its turn comes.
         self.cancel_nodes(list(fiber.open), reason)
 
-    def _wake(self, fiber: Fiber) -> None:
+    def wake(self, fiber: Fiber) -> None:
+        """Let a fiber run when its turn comes; once, however often it is told."""
         if not fiber.queued:
             fiber.queued = True
             self._ready.append(fiber)
@@ -220,19 +221,19 @@ class Scheduler:
                 return
             if scope.reason is not None:
                 if not scope.open:
-                    self._wake(scope)
+                    self.wake(scope)
                 return
         waiter = node.waiter
-        if isinstance(waiter, Join):
+        if type(waiter) is Join:
             waiter.pending -= 1
             waiter.failed = waiter.failed or error is not None
             if waiter.ended or (waiter.pending and not (waiter.eager and waiter.failed)):
                 return
             waiter.ended = True
             waiter = waiter.waiter
-        if waiter is not None:
-            assert isinstance(waiter, Fiber)
-            self._wake(waiter)
+        if type(waiter) is Fiber and not waiter.queued:
+            waiter.queued = True
+            self._ready.append(waiter)
 
     def _coroutine_done(self, fiber: Fiber, value: Payload, error: BaseException | None) -> None:
         if not fiber.open:
@@ -263,6 +264,7 @@ class Scheduler:
                 while node.ended:
                     node = coroutine.send(node.value) if node.error is None else coroutine.throw(node.error)
             except StopIteration as stop:
+                fiber.waits = None  # the two would keep each other alive
                 self._coroutine_done(fiber, stop.value, None)
             except (KeyboardInterrupt, SystemExit) as stop:
                 raise HostStop from stop

@@ -56,8 +56,8 @@ def new_run_id() -> bytes:
     if millisecond != _clock.millisecond:
         digits = b"%012x" % millisecond
         _clock.millisecond, _clock.prefix = millisecond, b"%b-%b-7" % (digits[:8], digits[8:])
-    first, second = new_span_id(), new_span_id()
-    return b"%b%b-8%b-%b" % (_clock.prefix, first[:3], first[3:6], second[:12])
+    digits, more = new_span_id(), new_span_id()
+    return b"%b%b-8%b-%b" % (_clock.prefix, digits[:3], digits[3:6], more[:12])
 
 
 def new_span_id() -> bytes:

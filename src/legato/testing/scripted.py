@@ -187,11 +187,11 @@ class ScriptedTarget:
         self._connector = connector
         self._name = function.name
         self.timeout = step.timeout or function.timeout
-        self._safe = function.idempotent or function.keyed or step.idempotent or step.method in IDEMPOTENT_METHODS
+        self.safe = function.idempotent or function.keyed or step.idempotent or step.method in IDEMPOTENT_METHODS
 
     def idempotent(self, attempt: Attempt) -> bool:
         """See ports.Target."""
-        return self._safe
+        return self.safe
 
     def begin(self, attempt: Attempt) -> None:
         """See ports.Target."""

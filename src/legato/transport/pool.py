@@ -69,6 +69,8 @@ class Pool:
         self._sweep_timer = _Callback(function=self._sweep)
         self._context = _tls_context(origin)
         self._closed = False
+        # Take back an idle connection. As long as nobody waits that is the list's own `append`: no call of ours.
+        self.release: Callable[[Connection], None] = self._free.append
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -93,16 +95,19 @@ class Pool:
                 handle.abort()
         elif isinstance(handle, _Waiting):
             self._queue.pop(handle, None)
+            self._queue_changed()
 
-    def release(self, connection: Connection) -> None:
-        """Take back an idle connection, and give it to the first who waits."""
-        if self._queue:
-            waiting, _ = self._queue.popitem(last=False)
-            connection.start(waiting.sink, waiting.token, waiting.data, waiting.head_only)
-        elif self._closed:
+    def _give_on(self, connection: Connection) -> None:
+        """`release` as long as somebody waits: an idle connection goes to the first."""
+        if self._closed:
             connection.transport.close()
-        else:
-            self._free.append(connection)
+            return
+        waiting, _ = self._queue.popitem(last=False)
+        self._queue_changed()
+        connection.start(waiting.sink, waiting.token, waiting.data, waiting.head_only)
+
+    def _queue_changed(self) -> None:
+        self.release = self._give_on if self._queue or self._closed else self._free.append
 
     def lost(self, connection: Connection) -> None:
         """Note that a connection is gone."""
@@ -114,6 +119,7 @@ class Pool:
     async def close(self) -> None:
         """Close every connection; requests that wait are refused, those in flight are broken by the close."""
         self._closed = True
+        self._queue_changed()
         self._wheel.forget(self._sweep_timer)
         self._wheel.forget(self._queue_timer)
         for task in list(self._connecting):
@@ -132,6 +138,7 @@ class Pool:
             return
         waiting.token.handle = waiting
         self._queue[waiting] = None
+        self._queue_changed()
         self._connect_as_needed()
         if len(self._queue) == 1:
             self._queue_timer.due = waiting.since + QUEUE_TIME
@@ -162,6 +169,7 @@ class Pool:
         if connection is None:
             if self._queue:
                 waiting, _ = self._queue.popitem(last=False)
+                self._queue_changed()
                 waiting.sink.broken(waiting.token, False, detail)
             self._connect_as_needed()
             return
@@ -191,12 +199,14 @@ class Pool:
                 self._wheel.watch(self._queue_timer)
                 return
             del self._queue[waiting]
+            self._queue_changed()
             detail = f"no connection to {self.origin} became free within {QUEUE_TIME:g} s"
             waiting.sink.broken(waiting.token, False, detail, True)
 
     def _refuse_all(self, detail: str) -> None:
         while self._queue:
             waiting, _ = self._queue.popitem(last=False)
+            self._queue_changed()
             waiting.sink.broken(waiting.token, False, detail, True)
 
     def _sweep(self, now: float) -> None:

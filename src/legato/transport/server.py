@@ -359,14 +359,18 @@ class ServerProtocol(HttpToolsProtocol):
             return
         transport = self.transport
         close = not request.head.keep_alive or (self._stopping and not self._queue)
+        defaults = self.server_state.default_headers
+        date = _date.line if defaults is _date.defaults else _date.renew(defaults)
         head = b"%b%b%bcontent-length: %d\r\n%b" % (
             STATUS_LINE[status],
-            self._date_line(),
+            date,
             headers,
             size,
             b"connection: close\r\n\r\n" if close else b"\r\n",
         )
         if not size or request.head.method == b"HEAD":
+            if status == 204:
+                head = head.replace(b"content-length: 0\r\n", b"")  # must not have one (RFC 9110, 8.6)
             transport.write(head)
         elif size <= COPY_LIMIT:
             transport.write(head + (chunks[0] if len(chunks) == 1 else b"".join(chunks)))
@@ -386,7 +390,8 @@ class ServerProtocol(HttpToolsProtocol):
         elif self._half_closed:
             self.transport.close()
         else:
-            self.flow.resume_reading()
+            if self.flow.read_paused:
+                self.flow.resume_reading()
             if self._continue_due:
                 self._continue_due = False
                 self.transport.write(CONTINUE)
@@ -403,12 +408,6 @@ class ServerProtocol(HttpToolsProtocol):
         self._half_closed = True
         self._timer.due = monotonic() + LINGER
         self._wheel.watch(self._timer)
-
-    def _date_line(self) -> bytes:
-        headers = self.server_state.default_headers
-        if headers is not _date[0]:
-            _date[0], _date[1] = headers, b"".join([b"%b: %b\r\n" % pair for pair in headers])
-        return cast("bytes", _date[1])
 
     # The ASGI app: everything that is no flow.
 
@@ -506,7 +505,22 @@ class _ConnectionTimer(Timer, eq=False, kw_only=True):
         self.connection.timer_expired(now)
 
 
-_date: list[object] = [None, b""]  # uvicorn renews its default headers once a second; they are joined as often
+class _Date:
+    """The Date header; uvicorn renews its default headers once a second, and they are joined as often."""
+
+    __slots__ = ("defaults", "line")
+
+    def __init__(self) -> None:
+        self.defaults: list[tuple[bytes, bytes]] = []
+        self.line = b""
+
+    def renew(self, defaults: list[tuple[bytes, bytes]]) -> bytes:
+        self.defaults = defaults
+        self.line = b"".join([b"%b: %b\r\n" % pair for pair in defaults])
+        return self.line
+
+
+_date = _Date()
 
 
 def _size(head: Head) -> int:

@@ -1,0 +1,61 @@
+"""Random flows. Every call has a function of its own; ids are explicit, so that paths are plain to see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from random import Random
+from typing import Any
+
+from hypothesis import strategies as st
+
+from legato.model.flow import CallStep, Flow, ParallelStep, SequenceStep, Step, UndoCall
+from legato.model.outcome import Outcome
+from legato.model.payload import EMPTY, Payload, json_payload
+from tests.kernel.flows import BINARY, text
+
+# A call is whether it has an undo; a list is a sequence; a tuple is a parallel.
+Shape = bool | list[Any] | tuple[Any, ...]
+
+seeds = st.integers(0, 2**32 - 1)  # of everything that happens to a run: drawing each event would exhaust Hypothesis
+
+
+def some_answer(random: Random) -> Payload:
+    """An answer of any sort: mostly JSON, sometimes nothing, text or an image."""
+    n = random.randrange(12)
+    if n < 3:
+        return (EMPTY, text("words"), BINARY)[n]
+    return json_payload([None, n, "ab"[n % 2 :], [n > 6], {"n": n}][n % 5])
+
+
+def some_outcome(random: Random, trouble: float) -> Outcome:
+    """A success, or, as often as `trouble` says, a failure of any sort."""
+    if random.random() >= trouble:
+        return Outcome("ok", some_answer(random), 200)
+    kind = random.choice(["refused", "retryable", "unknown", "cancelled"])
+    return Outcome(kind, maybe_done=random.random() < 0.3)  # type: ignore[arg-type]
+
+
+def flow_of(shape: list[Any]) -> Flow:
+    """The flow of a shape."""
+    numbers = count()
+    return Flow(name="random", steps=tuple(_step(inner, numbers, True) for inner in shape))
+
+
+def _step(shape: Shape, numbers: Iterator[int], named: bool) -> Step:
+    n = next(numbers)
+    if isinstance(shape, bool):
+        undo = UndoCall(function=f"u{n}") if shape else None
+        return CallStep(function=f"f{n}", id=f"c{n}" if named else "", undo=undo)
+    if isinstance(shape, list):
+        return SequenceStep(steps=tuple(_step(i, numbers, True) for i in shape), id=f"s{n}" if named else "")
+    branches = {f"b{k}": _step(inner, numbers, False) for k, inner in enumerate(shape)}
+    return ParallelStep(branches=branches, id=f"p{n}" if named else "")
+
+
+shapes: st.SearchStrategy[Shape] = st.recursive(
+    st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, min_size=1, max_size=3).map(tuple),
+    max_leaves=9,
+)
+flows = st.lists(shapes, max_size=4).map(flow_of)
