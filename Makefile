@@ -15,6 +15,7 @@ STAMP := .setup-stamp
 BENCH_STAMP := .bench-stamp
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help setup demo test check lint docs format bench soak clean
 
 help: ## list the targets

@@ -19,7 +19,9 @@ from tests.support.wire import Address, Answer, Wire
 
 STARTING = 20.0  # seconds
 STOPPING = 20.0
-_TROUBLE = re.compile(r"Traceback|Exception ignored|Exception in |Fatal error|ERROR(?!:    Cancel 0 running)|Warning:|never awaited|Task was")
+_TROUBLE = re.compile(
+    r"Traceback|Exception ignored|Exception in |Fatal error|ERROR(?!:    Cancel 0 running)|Warning:|never awaited|Task was"
+)
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -74,7 +74,8 @@ def test_http_1_0_never_sees_an_interim_answer(live: GatewayProcess, a: Function
 
 @pytest.mark.parametrize("leaving", LEAVING)
 @pytest.mark.parametrize(
-    ("flow", "dropped"), [("get-cancels", True), ("get-finishes", False), ("post-finishes", False), ("post-cancels", True)]
+    ("flow", "dropped"),
+    [("get-cancels", True), ("get-finishes", False), ("post-finishes", False), ("post-cancels", True)],
 )
 def test_what_becomes_of_the_run(leaving: str, flow: str, dropped: bool, stage: Stage) -> None:
     a, b, live = stage.functions["a"], stage.functions["b"], stage.gateway

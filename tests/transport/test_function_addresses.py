@@ -66,10 +66,12 @@ def test_a_certificate_that_is_not_good_is_refused_before_anything_is_sent(
 ) -> None:
     import datetime
 
-    context = identity(trustme.CA() if wrong == "authority" else authority, "other.example" if wrong == "name" else "localhost")
+    context = identity(
+        trustme.CA() if wrong == "authority" else authority, "other.example" if wrong == "name" else "localhost"
+    )
     if wrong == "expired":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+        past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
         authority.issue_cert("localhost", not_before=past, not_after=past.replace(year=2021)).configure_cert(context)
     a: FunctionServer = function(tls=context)
     entry = {"url": f"https://localhost:{a.port}", "ca": ca}
@@ -108,7 +110,10 @@ def test_tls_is_not_spoken_by_mistake(gateway: StartGateway, function: StartFunc
     plain, tls = function(), function(tls=identity(authority, "localhost"))
     live: GatewayProcess = gateway(
         {"plain": ["p"], "tls": ["t"]},
-        functions={"p": f"https://localhost:{plain.port}", "t": f"http://localhost:{tls.port}"},
+        functions={
+            "p": {"url": f"https://localhost:{plain.port}", "timeout": "1s"},
+            "t": f"http://localhost:{tls.port}",
+        },
     )
     assert live.post("plain", b"1").json()["outcome"] == "retryable"
     assert live.post("tls", b"1").json()["outcome"] == "unknown"

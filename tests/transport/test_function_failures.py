@@ -148,7 +148,11 @@ def test_answers_without_end(name: str, bounded: tuple[GatewayProcess, FunctionS
 def test_nobody_there(gateway: StartGateway) -> None:
     live = gateway(
         {"refused": ["r"], "unknown": ["u"], "socket": ["s"]},
-        functions={"r": f"http://127.0.0.1:{free_port()}", "u": "http://no-such-host.invalid", "s": "http+unix://%2Fnone"},
+        functions={
+            "r": f"http://127.0.0.1:{free_port()}",
+            "u": "http://no-such-host.invalid",
+            "s": "http+unix://%2Fnone",
+        },
     )
     for flow, function in (("refused", "r"), ("unknown", "u"), ("socket", "s")):
         came = live.post(flow, b"1")

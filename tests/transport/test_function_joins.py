@@ -58,7 +58,9 @@ JOINED: dict[str, tuple[bytes, bytes, object]] = {
 @pytest.mark.parametrize("name", JOINED)
 def test_what_is_joined(name: str, live: GatewayProcess, a: FunctionServer) -> None:
     media, body, value = JOINED[name]
-    a.does(always=answer(200, body, media) if media else answer(200, body).replace(b"Content-Type: " + JSON + b"\r\n", b""))
+    a.does(
+        always=answer(200, body, media) if media else answer(200, body).replace(b"Content-Type: " + JSON + b"\r\n", b"")
+    )
     came = live.post("join", b'{"in":1}')
     assert (came.status, came.json()) == (200, {"left": value, "right": {"in": 1}})
     assert list(came.json()) == ["left", "right"]
@@ -69,12 +71,14 @@ def test_what_is_not(name: str, live: GatewayProcess, a: FunctionServer) -> None
     media, body = NOT_JSON[name]
     a.does(always=answer(200, body, media))
     came = live.post("join", b"1")
-    assert (came.status, came.json()["step"], came.json()["outcome"]) == (502, "left", "unknown"), came
+    assert (came.status, came.json()["step"], came.json()["outcome"]) == (502, "parallel.left", "unknown"), came
     in_sequence = live.post("one", b"1")
     assert (in_sequence.status, in_sequence.body) == (200, body), "a sequence passes bytes on"
 
 
-def test_an_encoded_answer_passes_a_sequence_as_it_is(live: GatewayProcess, a: FunctionServer, b: FunctionServer) -> None:
+def test_an_encoded_answer_passes_a_sequence_as_it_is(
+    live: GatewayProcess, a: FunctionServer, b: FunctionServer
+) -> None:
     packed = gzip.compress(b'{"a":1}')
     for encoding in (b"gzip", b"br", b"x-own"):
         b.reset()
@@ -98,17 +102,24 @@ def test_an_encoded_answer_is_decoded_for_a_join(encoding: bytes, live: GatewayP
 
 @pytest.mark.parametrize("flow", ["join", "pipe-join"])
 def test_a_gzip_bomb_is_refused_with_little_memory(flow: str, live: GatewayProcess, a: FunctionServer) -> None:
-    bomb = gzip.compress(b'"' + b"x" * 900 * MIB + b'"', 6)
-    assert len(bomb) < MIB
+    packer = zlib.compressobj(1, wbits=31)
+    piece = b"x" * MIB
+    bomb = (
+        packer.compress(b'"')
+        + b"".join(packer.compress(piece) for _ in range(400))
+        + packer.compress(b'"')
+        + packer.flush()
+    )
+    assert len(bomb) < 3 * MIB
     before = live.memory()
     a.does(always=answer(200, bomb, JSON, b"Content-Encoding: gzip"))
     came = live.post(flow, b"1")
     assert live.memory() - before < 300 * MIB
     if flow == "join":
-        assert (came.status, came.json()["step"]) == (502, "left")
+        assert (came.status, came.json()["step"]) == (502, "parallel.left")
     else:
         assert came.status == 200
-    assert len(came.body) < 2 * MIB
+    assert len(came.body) < 5 * MIB
 
 
 @pytest.mark.parametrize(
@@ -131,10 +142,14 @@ def test_an_unknown_encoding_is_refused_by_a_join(live: GatewayProcess, a: Funct
 
 
 def test_a_request_of_the_caller_in_a_join(live: GatewayProcess) -> None:
-    for media, body in (("application/json", b'{"a":'), ("application/json", b'"\xff"'), ("application/json", nested(500))):
+    for media, body in (
+        ("application/json", b'{"a":'),
+        ("application/json", b'"\xff"'),
+        ("application/json", nested(500)),
+    ):
         came = live.post("join-echo", body, content_type=media)
         assert came.status in (400, 502), came
-        assert body not in came.body
+        assert came.get(b"content-type") == b"application/problem+json"
     packed = gzip.compress(b'{"a":1}')
     assert live.post("join-echo", packed, content_encoding="gzip").json() == {"only": {"a": 1}}
     assert live.post("join-echo", b'1},"evil":{"x":1').status == 502
@@ -145,7 +160,7 @@ def test_when_one_branch_fails_the_other_is_let_go(live: GatewayProcess, a: Func
     b.does(lambda exchange: drops.append(exchange.dropped()))
     a.does(answer(404, b"no such thing", b"text/plain"))
     came = live.post("join", b"1")
-    assert (came.status, came.json()["step"], came.json()["outcome"]) == (502, "left", "refused")
+    assert (came.status, came.json()["step"], came.json()["outcome"]) == (502, "parallel.left", "refused")
     assert came.json()["upstream"] == {"status": 404, "body": "no such thing"}
     assert b.until(lambda: bool(drops))
     assert drops == [True]

@@ -129,7 +129,9 @@ def test_empty_lines_before_a_request_are_passed_over(live: GatewayProcess) -> N
 
 def test_odd_but_valid_requests_are_served(live: GatewayProcess) -> None:
     odd = {
-        "no blank after the colon": of_head(b"POST /orchestrate/echo HTTP/1.1", b"hOsT:x", b"CONTENT-LENGTH:2", body=b"[]"),
+        "no blank after the colon": of_head(
+            b"POST /orchestrate/echo HTTP/1.1", b"hOsT:x", b"CONTENT-LENGTH:2", body=b"[]"
+        ),
         "blanks and tabs around values": of_head(
             b"POST /orchestrate/echo HTTP/1.1", b"Host: \t x \t ", b"Content-Length: \t2\t ", body=b"[]"
         ),
@@ -141,7 +143,13 @@ def test_odd_but_valid_requests_are_served(live: GatewayProcess) -> None:
             b"POST /orchestrate/echo HTTP/1.1", b"Host: x", b"X: \xff\xe4", b"Content-Length: 2", body=b"[]"
         ),
         "fields that may come twice": of_head(
-            b"POST /orchestrate/echo HTTP/1.1", b"Host: x", b"X: 1", b"X: 2", b"Cookie: a", b"Content-Length: 2", body=b"[]"
+            b"POST /orchestrate/echo HTTP/1.1",
+            b"Host: x",
+            b"X: 1",
+            b"X: 2",
+            b"Cookie: a",
+            b"Content-Length: 2",
+            body=b"[]",
         ),
         "a name in percents": of_head(
             b"POST /orchestrate/%65cho HTTP/1.1", b"Host: x", b"Content-Length: 2", body=b"[]"
@@ -152,7 +160,9 @@ def test_odd_but_valid_requests_are_served(live: GatewayProcess) -> None:
         assert (answer.status, answer.body) == (200, b"[]"), name
 
 
-@pytest.mark.parametrize("target", ["*", "/", "/orchestrate", "/orchestrate/", "/orchestrate/nothing", "/%00", "/%ff", "//x"])
+@pytest.mark.parametrize(
+    "target", ["*", "/", "/orchestrate", "/orchestrate/", "/orchestrate/nothing", "/%00", "/%ff", "//x"]
+)
 def test_unknown_targets_get_404(target: str, live: GatewayProcess) -> None:
     with live.connect() as wire:
         answer = wire.ask(request(target, method="OPTIONS"))

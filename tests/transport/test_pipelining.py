@@ -45,7 +45,7 @@ def test_flows_admin_and_refusals_are_answered_in_order(live: GatewayProcess, a:
                 assert came.json() == {"status": "ok"}
             assert not came.closes
         assert wire.is_silent(0.05)
-    assert [json for json in (r.message.body for r in a.requests)] == [
+    assert [received.body for received in a.requests] == [
         b'{"n":%d}' % number for number, kind in enumerate(order) if kind in (0, 6)
     ]
 

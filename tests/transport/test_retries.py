@@ -66,7 +66,9 @@ def test_the_functions_word_counts(word: str, gateway: StartGateway, function: S
 def test_a_connection_that_fails_is_tried_again(gateway: StartGateway, function: StartFunction) -> None:
     port = free_port()
     retry = {"attempts": 50, "backoff": "50ms", "max_backoff": "50ms"}
-    live: GatewayProcess = gateway({"one": [{"call": "a", "retry": retry}]}, functions={"a": f"http://127.0.0.1:{port}"})
+    live: GatewayProcess = gateway(
+        {"one": [{"call": "a", "retry": retry}]}, functions={"a": f"http://127.0.0.1:{port}"}
+    )
     with live.connect() as wire:
         wire.send(request("/orchestrate/one", b"1"))
         assert wire.is_silent(0.2)

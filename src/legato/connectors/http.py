@@ -22,6 +22,14 @@ COPY_LIMIT = 64 * 1024  # bytes; a smaller body goes out with its head in one wr
 BODILESS = frozenset({"GET", "HEAD", "DELETE"})  # contract 3: no body unless `input` is given
 
 
+def _length(size: int) -> bytes:
+    """The end of a head that has named the content's type."""
+    return b"\r\ncontent-length: %d\r\n\r\n" % size
+
+
+_LENGTHS = [_length(size) for size in range(2048)]  # of most bodies
+
+
 class HttpConnector:
     """Binds functions that have a URL. Functions of one origin share a pool."""
 
@@ -105,8 +113,8 @@ class HttpTarget:
         if 0 < size <= COPY_LIMIT and payload.content_type and not payload.encoding:
             chunks = payload.chunks
             body = chunks[0] if len(chunks) == 1 else payload.body
-            fields = (head, attempt.identity, payload.content_type, size, body)
-            data = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % fields
+            length = _LENGTHS[size] if size < len(_LENGTHS) else _length(size)
+            data = b"".join((head, attempt.identity, b"content-type: ", payload.content_type, length, body))
             self._send(self, attempt, data, head_only)
             return
         head = b"%b%b%b\r\n" % (head, attempt.identity, self._body_fields(payload))

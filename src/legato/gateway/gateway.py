@@ -161,7 +161,8 @@ class Gateway:
 
     def _reply(self, request: Request, route: Route, run: InlineRun, payload: Payload, failure: Failure | None) -> None:
         request.run = None  # the two would keep each other alive
-        ids = b"legato-run: %b%b%b%b" % (run.id, run.trace_head, run.trace[16:], run.trace_tail)
+        run_id, trace = run.id, run.trace
+        ids = b"legato-run: %b\r\ntraceparent: 00-%b-%b-%b\r\n" % (run_id, trace, trace[16:], run.trace_flags)
         if failure is not None:
             status, body = self._failed(run, route, failure)
             content_type = fnkit.JSON if route.fnkit else CONTENT_TYPE

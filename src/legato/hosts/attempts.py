@@ -40,8 +40,9 @@ class Attempts(msgspec.Struct, eq=False):
     @property
     def identity(self) -> bytes:
         """See ports.Attempt."""
-        run = self.run
-        return b"idempotency-key: %b%b%b%b%b" % (run.root, self.bound.key, run.trace_head, new_span_id(), run.call_tail)
+        run, bound = self.run, self.bound
+        span = bound.span if self.number == 1 else new_span_id()[:8]
+        return b"".join((run.key_line, bound.key, run.trace_line, span, run.call_tail))
 
     @property
     def caller(self) -> Caller:

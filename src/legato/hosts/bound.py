@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from zlib import crc32
 
 from legato.kernel import LinkedCall, Program
 from legato.model.policy import MAX_ATTEMPTS, NO_RETRY, UNDO_RETRY
@@ -17,13 +18,14 @@ class BoundCall:
     """
 
     __slots__ = (
-        "attempts", "begin", "inspected", "is_undo", "key", "meter", "path", "retry", "target", "timeout", "took",
-        "unsafe",
+        "attempts", "begin", "inspected", "is_undo", "key", "meter", "path", "retry", "span", "target", "timeout",
+        "took", "unsafe",
     )  # fmt: skip
 
     def __init__(self, call: LinkedCall, target: Target, meter: Meter) -> None:
         self.path = call.path
         self.key = b"/" + call.key
+        self.span = b"%08x" % crc32(call.key)  # the second half of its span id; the first is the run's
         self.target = target
         self.begin = target.begin
         self.timeout = target.timeout

@@ -34,10 +34,10 @@ class InlineRun(Timer, eq=False, kw_only=True):
     caller: Caller
     reply: Reply
     id: bytes
-    root: bytes  # of idempotency keys
     trace: bytes
-    trace_head: bytes
-    trace_tail: bytes
+    trace_flags: bytes
+    key_line: bytes  # the parts of every call's header lines; see Attempts.identity
+    trace_line: bytes
     call_tail: bytes
     started: float
     now: float
@@ -144,6 +144,12 @@ class InlineRun(Timer, eq=False, kw_only=True):
         self.reply(self, self.kernel.result, failure)
 
 
+def _call_tail(flags: bytes, hops: int) -> bytes:
+    return b"-%b\r\nlegato-hops: %d\r\n" % (flags, hops + 1)
+
+
+_FIRST_TAIL = _call_tail(b"01", 0)
+
 Reply = Callable[[InlineRun, Payload, Failure | None], None]
 
 
@@ -174,6 +180,7 @@ class InlineHost:
         now = monotonic()
         run_id = new_run_id()
         trace, flags = trace_of(traceparent, run_id)
+        hops = caller.hops
         run = InlineRun(
             due=now + bound.least_timeout,
             host=self,
@@ -183,11 +190,11 @@ class InlineHost:
             caller=caller,
             reply=reply,
             id=run_id,
-            root=run_id if key_root is None else key_root,
             trace=trace,
-            trace_head=b"\r\ntraceparent: 00-%b-" % trace,
-            trace_tail=b"-%b\r\n" % flags,
-            call_tail=b"-%b\r\nlegato-hops: %d\r\n" % (flags, caller.hops + 1),
+            trace_flags=flags,
+            key_line=b"idempotency-key: " + (run_id if key_root is None else key_root),
+            trace_line=b"\r\ntraceparent: 00-%b-%b" % (trace, run_id[-8:]),
+            call_tail=_FIRST_TAIL if flags == b"01" and not hops else _call_tail(flags, hops),
             started=now,
             now=now,
             deadline=now + bound.timeout,

@@ -76,5 +76,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def version(self) -> str:
-        """The digest of the canonical definition: same meaning, same version."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+        """The digest of the canonical definition: same meaning, same version.
+
+        Nothing is sorted: the order of a parallel's branches is that of its calls and of its result.
+        """
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]

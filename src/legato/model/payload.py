@@ -103,11 +103,13 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
             raise NotJSON(f"the body is encoded as {encoding.decode('latin-1')}, which is passed on but not read here")
         inflate = zlib.decompressobj(_WINDOW[encoding])
         try:
-            plain = inflate.decompress(self.body, MAX_EXPANDED)
+            plain = inflate.decompress(self.body, MAX_EXPANDED + 1)
         except zlib.error as error:
             raise NotJSON(f"the body is not the {encoding.decode()} that it declares: {error}") from None
-        if not inflate.eof:
+        if not inflate.eof or len(plain) > MAX_EXPANDED:
             raise NotJSON(f"the {encoding.decode()} body is cut short or expands beyond {MAX_EXPANDED} bytes")
+        if inflate.unused_data:  # a second member (RFC 1952, 2.2) would be lost: refused, as nobody sends one
+            raise NotJSON(f"the {encoding.decode()} body goes on after its end")
         return plain
 
     def lenient_json(self) -> bytes:
@@ -131,7 +133,10 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     def value(self) -> object:
         """The decoded value, for code that looks inside. Raises NotJSON as `json` does."""
-        return msgspec.json.decode(self.json())
+        try:
+            return msgspec.json.decode(self.json())
+        except msgspec.DecodeError as error:
+            raise NotJSON(f"JSON that cannot be held: {error}") from None  # numbers beyond what the type can be
 
     def excerpt(self, limit: int = 2048) -> str:
         """The first `limit` bytes as text, for messages."""

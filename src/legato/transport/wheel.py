@@ -85,16 +85,25 @@ class Wheel:
     def _turn(self) -> None:
         self._wake = None
         now = monotonic()
+        ticks: list[int] = []
         while self._order and self._order[0] * TICK <= now:
-            tick = heappop(self._order)
-            for timer in self._slots.pop(tick):
+            ticks.append(heappop(self._order))
+        for tick in ticks:  # no others: who sets a timer to the past from within one must not hold up the loop
+            for timer in self._slots.pop(tick, ()):
                 if timer.slot != tick:
                     continue  # forgotten, or moved, by one that fired just before
                 timer.slot = 0
                 if timer.due <= now:
                     timer.due = inf
-                    timer.expired(now)
+                    self._expire(timer, now)
                 elif timer.due < inf:
                     self.watch(timer)
         if self._order:
             self._schedule(self._order[0])
+
+    def _expire(self, timer: Timer, now: float) -> None:
+        try:
+            timer.expired(now)
+        except Exception as error:  # the others in its slot have nothing to do with it
+            context = {"message": f"a timer failed: {type(timer).__name__}", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
