@@ -72,7 +72,7 @@ bench: $(BENCH_STAMP) ## measure what a request costs, beside peers (Linux; need
 
 soak: $(STAMP) ## long campaigns: random flows against the model, random requests for SECONDS (600)
 	@echo "==> random flows"
-	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest tests/kernel tests/hosts tests/formats
+	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest tests/kernel tests/hosts tests/model tests/formats
 	@echo "==> random requests for $(SECONDS) seconds"
 	@$(PY) -m tests.soak.fuzz_http --seconds $(SECONDS)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ StartGateway = Callable[..., GatewayProcess]
 StartFunction = Callable[..., FunctionServer]
 
 
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[StartGateway]:
-    """Start gateways: `gateway(flows, **settings)`; each ends with the test, which fails if one left a traceback."""
+@contextmanager
+def gateways(folder: Path) -> Generator[StartGateway]:
+    """A way to start gateways, each of which is stopped at the end; fails if one left a traceback."""
     started: list[GatewayProcess] = []
 
     def start(flows: Mapping[str, object], **settings: Any) -> GatewayProcess:
-        process = GatewayProcess(tmp_path / f"gateway-{len(started)}", flows, settings)
+        process = GatewayProcess(folder / f"gateway-{len(started)}", flows, settings)
         started.append(process)
         process.wait_until_live()
         return process
@@ -33,6 +34,28 @@ def gateway(tmp_path: Path) -> Iterator[StartGateway]:
             process.stop()
         else:
             process.check_errors()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[StartGateway]:
+    """Start gateways for one test: `gateway(flows, **settings)`."""
+    with gateways(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
+    """Start gateways for the tests of a module."""
+    with gateways(tmp_path_factory.mktemp("shared")) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_function() -> Iterator[FunctionServer]:
+    """A function for the tests of a module."""
+    server = FunctionServer()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

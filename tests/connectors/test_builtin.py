@@ -6,8 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from legato.connectors.builtin import BuiltinConnector
 from legato.model.flow import CallStep
@@ -50,8 +48,11 @@ def test_fail_answers_with_the_status_it_is_asked_for(asked: object, status: int
     assert outcome.payload.value() == {"error": "the built-in function `fail` was asked to", "status": status}
 
 
-@given(st.sampled_from([b"1e999", b"[]", b"{", b"null", b'{"status": 1e308}', b'{"status": 1e999}',
-                        b'{"status": -1e308}', b'{"seconds": "x"}', b"\xff", b'{"status": 99999999999999999999999}']))  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [b"1e999", b"[]", b"{", b"null", b'{"status": 1e308}', b'{"status": 1e999}', b'{"status": -1e308}', b"\xff",
+     b'{"status": 99999999999999999999999}', b'{"status": -0.0}'],
+)  # fmt: skip
 def test_it_never_raises_because_of_data(body: bytes) -> None:
     (outcome,) = begun("fail", Payload.of(b"application/json", body)).outcomes
     assert outcome.status == 500

@@ -97,6 +97,11 @@ def test_siblings_are_the_branches_that_failed_of_themselves() -> None:
     assert failure is not None
     assert failure.path == "p.x"
     assert [sibling.path for sibling in failure.siblings] == ["p.x", "p.y"]
+    # A failure that names siblings of its own keeps them.
+    driven = Driven(flow(par("p", x=par(i=par(k=seq()), j=par(k=seq())), y=par(i=par(k=seq())))))
+    driven.start(BINARY)
+    assert driven.run.failure is not None
+    assert [sibling.path for sibling in driven.run.failure.siblings] == ["p.x.i", "p.x.j"]
     driven = Driven(flow(par("p", x=call("f"), y=call("f"))))
     driven.start()
     driven.do("p.y refused")

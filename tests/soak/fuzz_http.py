@@ -202,8 +202,8 @@ def whole_answers(came: bytes) -> list[tuple[str, bytes]]:
         else:
             assert length, f"no length: {head!r}"
             size = int(length[1])
-            if rest[:5] == b"HTTP/" or not rest:
-                size = 0  # to HEAD, which a mutation can make
+            if (rest[size:] and not rest[size:].startswith(b"HTTP/1.1 ")) or len(rest) < size:
+                size = 0 if not rest or rest.startswith(b"HTTP/1.1 ") else size  # to HEAD, which a mutation can make
             assert len(rest) >= size, f"a body cut short: {came[:500]!r}"
             came = rest[size:]
             answers.append((status, rest[:size]))

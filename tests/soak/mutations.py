@@ -12,8 +12,9 @@ LINES = [
     b"Idempotency-Key: k", b"Retry-After: 1", b"Location: /x", b"Content-Type: text/plain",
 ]  # fmt: skip
 PIECES = [
-    b"\r\n", b"\r\n\r\n", b"\n", b"\r", b"\0", b"0\r\n\r\n", b"HTTP/1.0", b"HTTP/1.1", b"HTTP/2.0", b"GET ", b"HEAD ", b"CONNECT ",
-    b"5\r\nhello\r\n", b"ffffffff\r\n", b";", b":", b" ", b"%2e%2e/", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 X\r\n\r\n",
+    b"\r\n", b"\r\n\r\n", b"\n", b"\r", b"\0", b"0\r\n\r\n", b"HTTP/1.0", b"HTTP/1.1", b"HTTP/2.0", b"GET ", b"HEAD ",
+    b"CONNECT ", b"5\r\nhello\r\n", b"ffffffff\r\n", b";", b":", b" ", b"%2e%2e/", b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 101 X\r\n\r\n",
     b"204", b"304", b"503", b"999", b"HTTP/1.1 200 OK\r\n\r\n",
 ]  # fmt: skip
 
@@ -85,7 +86,8 @@ def cut(random: Random, data: bytes) -> bytes:
 
 
 MUTATIONS: list[Mutation] = [
-    flip, flip, remove, repeat, insert, insert, overwrite, add_line, add_line, drop_line, repeat_line, change_number, cut,
+    flip, flip, remove, repeat, insert, insert, overwrite, add_line, add_line, drop_line, repeat_line, change_number,
+    cut,
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +94,7 @@ class Exchange:
             self.stream.socket.settimeout(None)
 
 
-Script = Callable[[Exchange], None]
+Script = Callable[[Exchange], object]
 Doing = bytes | Script
 
 
@@ -246,7 +246,7 @@ class FunctionServer:
 
 
 @contextlib.contextmanager
-def functions(*names: str) -> Iterator[dict[str, FunctionServer]]:
+def functions(*names: str) -> Generator[dict[str, FunctionServer]]:
     """Servers by name."""
     servers = {name: FunctionServer() for name in names}
     try:

@@ -149,8 +149,9 @@ def test_connection_close(live: GatewayProcess) -> None:
 
 
 def test_no_field_of_a_caller_passes_unless_it_is_named(live: GatewayProcess, a: FunctionServer) -> None:
-    fields = {"authorization": "Bearer x", "cookie": "c=1", "x_secret": "s", "te": "trailers", "accept_encoding": "gzip",
-              "proxy_authorization": "p", "keep_alive": "timeout=5", "forwarded": "for=1.2.3.4"}  # fmt: skip
+    fields = {"authorization": "Bearer x", "cookie": "c=1", "x_secret": "s", "te": "trailers",
+              "proxy_authorization": "p", "keep_alive": "timeout=5", "forwarded": "for=1.2.3.4",
+              "accept_encoding": "gzip"}  # fmt: skip
     live.ask(request("/orchestrate/one", b"1", **fields))
     live.ask(request("/orchestrate/pipe-one", b"1", **fields))
     assert len(a.requests) == 2

@@ -106,7 +106,8 @@ def test_the_admin_routes_are_asked_likewise(live: GatewayProcess) -> None:
 
 
 UPGRADES = {
-    "websocket": [b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: eA==", b"Sec-WebSocket-Version: 13"],
+    "websocket": [b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: eA==",
+                  b"Sec-WebSocket-Version: 13"],
     "h2c": [b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"],
 }  # fmt: skip
 

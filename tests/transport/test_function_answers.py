@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import threading
 
 import pytest
 
 from tests.support.function_server import Exchange, FunctionServer
 from tests.support.gateway_process import GatewayProcess
 from tests.support.texts import answer, chunked, of_head, request
+from tests.support.wire import PATIENCE
 
 OK = b"HTTP/1.1 200 OK"
 TYPE = b"Content-Type: text/plain"
@@ -24,7 +27,8 @@ GOOD: dict[str, bytes] = {
     "after three 103": of_head(b"HTTP/1.1 103 Early Hints", b"Content-Type: evil", b"Link: </x>") * 3
     + answer(200, b"hello", b"text/plain"),
     "HTTP/1.0": of_head(b"HTTP/1.0 200 OK", TYPE, b"Content-Length: 5", body=b"hello"),
-    "HTTP/1.0 kept alive": of_head(b"HTTP/1.0 200 OK", TYPE, b"Content-Length: 5", b"Connection: keep-alive", body=b"hello"),
+    "HTTP/1.0 kept alive": of_head(b"HTTP/1.0 200 OK", TYPE, b"Content-Length: 5", b"Connection: keep-alive",
+                                   body=b"hello"),
     "connection: close": answer(200, b"hello", b"text/plain", b"Connection: close"),
     "names in odd case": of_head(OK, b"cOnTeNt-TyPe: text/plain", b"CONTENT-LENGTH: 5", body=b"hello"),
     "no blanks after colons": of_head(OK, b"Content-Type:text/plain", b"Content-Length:5", body=b"hello"),
@@ -197,7 +201,7 @@ def test_a_byte_on_an_idle_connection_closes_it(live: GatewayProcess, a: Functio
         a.does(lambda exchange: (held.append(exchange), exchange.send(answer(200, b'"good"')))[0])
         assert live.post("one", b"1").json() == "good"
         held[-1].send(extra)
-        assert a.until(lambda: not a._open)
+        assert a.until(lambda: a.now_open == 0)
         assert live.post("one", b"2").body == b"2"
 
 
@@ -247,14 +251,22 @@ def test_fnkit_pipelines_answer_204_as_it_came(live: GatewayProcess, a: Function
 
 
 def test_an_answer_before_the_body_is_read(live: GatewayProcess, a: FunctionServer) -> None:
+    answered = threading.Event()
+
+    def small_buffer(connection: socket.socket) -> bool:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        return True
+
     def script(exchange: Exchange) -> None:
         exchange.send(answer(413, b"too much", b"text/plain"))
-        exchange.dropped()
+        answered.wait(PATIENCE)
         exchange.close()
 
+    a.on_accept = small_buffer
     a.does(script, before_body=True)
     came = live.ask(request("/orchestrate/one", b"x" * 10_000_000))
     assert came.json()["upstream"] == {"status": 413, "body": "too much"}
     assert came.json()["outcome"] == "refused"
     a.does()
-    assert live.post("one", b"2").body == b"2"
+    assert live.post("one", b"2").body == b"2", "the connection with the rest of the body was used again"
+    answered.set()

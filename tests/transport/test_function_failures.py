@@ -22,8 +22,16 @@ def hang(exchange: Exchange) -> None:
     exchange.dropped()
 
 
-@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", of_head(b"HTTP/1.1 200 OK", b"Content-Length: 9", body=b"x"),
-                                   CHUNKED, of_head(b"HTTP/1.1 103 Early Hints")])  # fmt: skip
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\n",
+        of_head(b"HTTP/1.1 200 OK", b"Content-Length: 9", body=b"x"),
+        CHUNKED,
+        of_head(b"HTTP/1.1 103 Early Hints"),
+    ],
+)
 def test_a_function_that_hangs(start: bytes, live: GatewayProcess, a: FunctionServer) -> None:
     dropped = threading.Event()
 
@@ -76,15 +84,16 @@ def test_answers_that_drip_are_bounded_by_the_attempt(live: GatewayProcess, a: F
     assert time.monotonic() - began < 1.5
 
 
+@pytest.fixture(scope="module")
+def bounded_gateway(shared_gateway: StartGateway, shared_function: FunctionServer) -> GatewayProcess:
+    entry = f"http://127.0.0.1:{shared_function.port}"
+    return shared_gateway({"one": ["a"]}, functions={"a": entry}, limits={"answer_body": "100KiB"})
+
+
 @pytest.fixture
-def bounded(gateway: StartGateway, function: StartFunction) -> tuple[GatewayProcess, FunctionServer]:
-    a = function()
-    live = gateway(
-        {"one": ["a"], "get": [{"call": "a", "method": "GET"}]},
-        functions={"a": f"http://127.0.0.1:{a.port}"},
-        limits={"answer_body": "100KiB"},
-    )
-    return live, a
+def bounded(bounded_gateway: GatewayProcess, shared_function: FunctionServer) -> tuple[GatewayProcess, FunctionServer]:
+    shared_function.reset()
+    return bounded_gateway, shared_function
 
 
 def test_an_answer_up_to_the_limit(bounded: tuple[GatewayProcess, FunctionServer]) -> None:
@@ -181,7 +190,7 @@ def test_a_connection_closed_while_idle_is_passed_over(live: GatewayProcess, a: 
     for number in range(20):
         a.does(lambda exchange: (exchange.send(answer(200, exchange.request.body)), exchange.close())[0])
         assert live.post("one", b"%d" % number).body == b"%d" % number
-        assert a.until(lambda: not a._open)
+        assert a.until(lambda: a.now_open == 0)
 
 
 def test_a_connection_closed_as_it_is_reused_gives_no_wrong_answer(live: GatewayProcess, a: FunctionServer) -> None:

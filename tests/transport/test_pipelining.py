@@ -90,7 +90,7 @@ def test_a_large_body_before_the_first_half_of_a_head_is_no_large_head(live: Gat
 def test_a_request_that_is_half_there_waits_for_its_rest(live: GatewayProcess, a: FunctionServer) -> None:
     a.does(always=slowly)
     second = numbered(2, "one")
-    for cut in range(1, len(second), 7):
+    for cut in range(1, len(second), 14):
         with live.connect() as wire:
             wire.send(numbered(1, "one") + second[:cut])
             assert wire.answer().json() == {"n": 1}

@@ -75,10 +75,10 @@ def test_many_headers_without_end_are_refused(live: GatewayProcess) -> None:
         assert refused(wire.last(), 431)
 
 
-@pytest.fixture
-def small(gateway: StartGateway) -> GatewayProcess:
+@pytest.fixture(scope="module")
+def small(shared_gateway: StartGateway) -> GatewayProcess:
     limits = {"request_body": "1KiB", "header_bytes": "1KiB", "url": "256B"}
-    return gateway({"echo": ["echo"]}, functions=ECHO, limits=limits)
+    return shared_gateway({"echo": ["echo"]}, functions=ECHO, limits=limits)
 
 
 def test_a_declared_body_over_the_limit_is_refused_before_it_comes(small: GatewayProcess) -> None:

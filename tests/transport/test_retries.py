@@ -142,8 +142,10 @@ def test_a_trace_is_continued(live: GatewayProcess, a: FunctionServer, b: Functi
 
 @pytest.mark.parametrize(
     "bad",
-    ["", "nonsense", f"00-{'0' * 32}-00f067aa0ba902b7-01", f"00-{TRACE}-{'0' * 16}-01", f"ff-{TRACE}-00f067aa0ba902b7-01",
-     f"00-{TRACE.upper()}-00f067aa0ba902b7-01", f"00-{TRACE}-00f067aa0ba902b7-01-more", f"00-{TRACE}-00f067aa0ba902b7"],
+    ["", "nonsense", f"00-{'0' * 32}-00f067aa0ba902b7-01", f"00-{TRACE}-{'0' * 16}-01",
+     f"ff-{TRACE}-00f067aa0ba902b7-01", f"00-{TRACE.upper()}-00f067aa0ba902b7-01",
+     f"00-{TRACE}-00f067aa0ba902b7-01-more",
+     f"00-{TRACE}-00f067aa0ba902b7"],
 )  # fmt: skip
 def test_a_bad_trace_is_replaced(bad: str, live: GatewayProcess, a: FunctionServer) -> None:
     came = live.post("one", b"1", traceparent=bad)

@@ -15,11 +15,11 @@ HEAD = b"POST /orchestrate/echo HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = of_head(b"POST /orchestrate/echo HTTP/1.1", b"Host: x", b"Transfer-Encoding: chunked")
 
 
-@pytest.fixture
-def strict(gateway: StartGateway) -> GatewayProcess:
+@pytest.fixture(scope="module")
+def strict(shared_gateway: StartGateway) -> GatewayProcess:
     limits = {"header_time": "400ms", "body_time": "400ms", "keep_alive": "600ms"}
     flows = {"echo": ["echo"], "slow": ["slow"]}
-    return gateway(flows, functions={"echo": {"builtin": "echo"}, "slow": {"builtin": "slow"}}, limits=limits)
+    return shared_gateway(flows, functions={"echo": {"builtin": "echo"}, "slow": {"builtin": "slow"}}, limits=limits)
 
 
 @pytest.mark.parametrize("start", [b"P", b"POST /orchestrate/echo", HEAD, HEAD + b"X: y\r\n", HEAD + b"X"])

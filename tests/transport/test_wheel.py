@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from math import inf
 from random import Random
@@ -18,7 +20,7 @@ from legato.transport.wheel import TICK, Timer, Wheel
 SLACK = 1e-4  # of the clock, which takes a microsecond for each turn of the loop
 
 
-class Bell(Timer, eq=False, kw_only=True):
+class Bell(Timer, eq=False, kw_only=True, weakref=True):
     """A timer that writes down when it rang."""
 
     rang: list[float] = []
@@ -120,6 +122,18 @@ async def test_forgotten_is_forgotten_and_may_be_watched_again(wheel: Wheel, clo
     set_to(wheel, bell, due)
     await asyncio.sleep(10)
     assert in_time(bell, due)
+
+
+@with_wheel
+async def test_who_is_forgotten_or_moved_is_not_kept_in_memory(wheel: Wheel, clock: ManualClock) -> None:
+    bell = Bell()
+    set_to(wheel, bell, clock.now + 3600)
+    set_to(wheel, bell, clock.now + 1800)
+    wheel.forget(bell)
+    known = weakref.ref(bell)
+    del bell
+    gc.collect()
+    assert known() is None
 
 
 @with_wheel

@@ -14,12 +14,12 @@ from legato.model.outcome import Kind, Outcome, classify
 from legato.model.payload import EMPTY, Payload
 from legato.model.policy import IDEMPOTENT_METHODS
 from legato.ports import Attempt
-from legato.transport.client import AnswerHead
+from legato.transport.client import HEAD, AnswerHead
 from legato.transport.pool import Origin, Pool
 from legato.transport.wheel import Wheel
 
 COPY_LIMIT = 64 * 1024  # bytes; a smaller body goes out with its head in one write, a larger one is not copied
-BODILESS = frozenset({"GET", "HEAD", "DELETE"})  # contract 3: no body unless `input` is given
+BODILESS = frozenset({b"GET", b"HEAD", b"DELETE"})  # contract 3: no body unless `input` is given
 
 
 def _length(size: int) -> bytes:
@@ -67,29 +67,20 @@ class HttpTarget:
     """One function as one call step calls it."""
 
     __slots__ = (
-        "_forward",
-        "_head",
-        "_head_only",
-        "_host",
-        "_no_body",
-        "_path",
-        "_send",
-        "_withdraw",
-        "safe",
-        "timeout",
-    )
+        "_forward", "_head", "_host", "_method", "_path", "_plain", "_send", "_withdraw", "safe", "timeout",
+    )  # fmt: skip
 
     def __init__(self, pool: Pool, function: Function, step: CallStep, host: str, path: str) -> None:
         self._send = pool.send
         self._withdraw = pool.withdraw
         self.timeout = step.timeout or function.timeout
         self._forward = step.forward
-        self._no_body = step.method in BODILESS
-        self._head_only = step.method == "HEAD"
+        self._method = step.method.encode()
+        self._plain = not step.forward and self._method not in BODILESS
         accept = "application/json" if step.forward else "*/*"
         self._host = f" HTTP/1.1\r\nhost: {host}\r\nuser-agent: legato/{__version__}\r\naccept: {accept}\r\n".encode()
         self._path = ((path.rstrip("/") + step.path) or "/").encode()
-        self._head = step.method.encode() + b" " + self._path + self._host
+        self._head = self._method + b" " + self._path + self._host
         self.safe = function.idempotent or function.keyed or step.idempotent
         if not step.forward:
             self.safe = self.safe or step.method in IDEMPOTENT_METHODS
@@ -104,38 +95,28 @@ class HttpTarget:
         """Send the request on a pooled connection."""
         payload = attempt.payload
         size = payload.size
-        if self._forward:
-            head, head_only = self._forwarded_head(attempt)
-        else:
-            head, head_only = self._head, self._head_only
-            if self._no_body:
-                payload, size = EMPTY, 0
-        if 0 < size <= COPY_LIMIT and payload.content_type and not payload.encoding:
+        if self._plain and 0 < size <= COPY_LIMIT and payload.content_type and not payload.encoding:
             chunks = payload.chunks
             body = chunks[0] if len(chunks) == 1 else payload.body
             length = _LENGTHS[size] if size < len(_LENGTHS) else _length(size)
-            data = b"".join((head, attempt.identity, b"content-type: ", payload.content_type, length, body))
-            self._send(self, attempt, data, head_only)
+            data = b"".join((self._head, attempt.identity, b"content-type: ", payload.content_type, length, body))
+            self._send(self, attempt, data)
             return
-        head = b"%b%b%b\r\n" % (head, attempt.identity, self._body_fields(payload))
-        self._send(self, attempt, [head, *payload.chunks] if size > COPY_LIMIT else head + payload.body, head_only)
+        method, head = self._forwarded(attempt) if self._forward else (self._method, self._head)
+        bodiless = method in BODILESS and (not size or not self._forward)
+        if bodiless:
+            payload, size = EMPTY, 0
+        head = b"".join((head, attempt.identity, b"" if bodiless else _body_fields(payload), b"\r\n"))
+        data = [head, *payload.chunks] if size > COPY_LIMIT else head + payload.body
+        self._send(self, attempt, data, HEAD if method == b"HEAD" else 0)
 
-    def _body_fields(self, payload: Payload) -> bytes:
-        """The header lines about the body; a method that has none gets none."""
-        lines = b"" if self._no_body else b"content-length: %d\r\n" % payload.size
-        if payload.size and payload.content_type:
-            lines += b"content-type: %b\r\n" % payload.content_type
-        if payload.encoding:
-            lines += b"content-encoding: %b\r\n" % payload.encoding
-        return lines
-
-    def _forwarded_head(self, attempt: Attempt) -> tuple[bytes, bool]:
+    def _forwarded(self, attempt: Attempt) -> tuple[bytes, bytes]:
         """fnkit's rule: POST when there is a body, else the caller's method; sub-path and query go to every step."""
         caller = attempt.caller
         method = b"POST" if attempt.payload.size else caller.method
         path = self._path.rstrip(b"/") + caller.rest if caller.rest else self._path
         query = b"?" + caller.query if caller.query else b""
-        return b"%b %b%b%b" % (method, path, query, self._host), method == b"HEAD"
+        return method, b"%b %b%b%b" % (method, path, query, self._host)
 
     def abort(self, attempt: Attempt) -> None:
         """Close the attempt's connection, or take it out of the queue, and settle."""
@@ -160,6 +141,16 @@ class HttpTarget:
         """Classify a missing answer by whether anything was sent."""
         kind: Kind = "unknown" if sent else "retryable"
         token.settle(Outcome(kind, detail=detail, overloaded=overloaded))
+
+
+def _body_fields(payload: Payload) -> bytes:
+    """The header lines about a body."""
+    lines = b"content-length: %d\r\n" % payload.size
+    if payload.size and payload.content_type:
+        lines += b"content-type: %b\r\n" % payload.content_type
+    if payload.encoding:
+        lines += b"content-encoding: %b\r\n" % payload.encoding
+    return lines
 
 
 def parse_url(function: Function) -> tuple[Origin, str, str]:

@@ -83,9 +83,12 @@ class PythonTarget:
             return _outcome_of(error)
 
     async def _threaded(self, value: object) -> Outcome:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._called, value)
+
+    def _called(self, value: object) -> Outcome:
+        # Caught in the thread: asyncio cannot carry a StopIteration over, and the call would hang.
         try:
-            result = await asyncio.get_running_loop().run_in_executor(self._threads, self._code, value)
-            return Outcome("ok", _answer(result), 200)
+            return Outcome("ok", _answer(self._code(value)), 200)
         except Exception as error:
             return _outcome_of(error)
 
@@ -128,7 +131,7 @@ def load_callable(function: Function) -> Callable[[Any], Any]:
         code = attrgetter(qualname)(importlib.import_module(module_name))
     except AttributeError as error:
         raise DefinitionError(f"{where}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever a module does when it is imported is its author's mistake, and is told as such.
         raise DefinitionError(f"{where}: cannot import {module_name}: {type(error).__name__}: {error}") from None
     if not callable(code):

@@ -18,6 +18,10 @@ import msgspec
 if TYPE_CHECKING:
     from legato.transport.pool import Pool
 
+# What is special about a request: it is a HEAD, whose answer ends with its head, or so large that its answer may come
+# before all of it has been sent.
+HEAD, LARGE = 1, 2
+
 Headers = dict[bytes, bytes]
 Data = bytes | Sequence[bytes]
 
@@ -73,8 +77,8 @@ class Connection(asyncio.Protocol):
     """A connection of a pool. Idle while `token` is None."""
 
     __slots__ = (
-        "_chunks", "_complete", "_extra", "_failure", "_head_only", "_headers", "_interim", "_keep", "_known_head",
-        "_large", "_parser", "_received", "_size", "_status", "pool", "sink", "token", "transport",
+        "_chunks", "_complete", "_extra", "_failure", "_headers", "_interim", "_keep", "_known_head",
+        "_parser", "_received", "_size", "_special", "_status", "pool", "sink", "token", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -84,24 +88,24 @@ class Connection(asyncio.Protocol):
         self.pool = pool
         self.token: Token | None = None
         self._received = 0
-        self._large = self._head_only = False
+        self._special = 0
         self._known_head = pool.heads.find
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
-    def start(self, sink: Sink[Any], token: Token, data: Data, head_only: bool) -> None:
+    def start(self, sink: Sink[Any], token: Token, data: Data, special: int = 0) -> None:
         """Send a request on this idle connection."""
         self.sink = sink
         self.token = token
-        self._head_only = head_only
+        self._special = special
         token.handle = self
         token.sent = True
         if isinstance(data, bytes):
             self.transport.write(data)
         else:
-            self._large = True
+            self._special = LARGE
             self.transport.writelines(data)
 
     def abort(self) -> None:
@@ -121,14 +125,14 @@ class Connection(asyncio.Protocol):
         else:
             length = data.find(b"\r\n\r\n") + 4
             head = self._known_head(data[:length])
-            if head is not None and head.length == len(data) - length and not self._head_only and not self._large:
+            if head is not None and head.length == len(data) - length and not self._special:
                 self.token = None
                 self.pool.release(self)
                 self.sink.answered(token, head, [data[length:]], head.length)
                 return
             self._begin()
             self._parse(data)
-            if self._complete and self._keep and not self._extra and not self._head_only:
+            if self._complete and self._keep and not self._extra and not self._special:
                 self._learn(data, length)
         if self._complete:
             self._finish()
@@ -199,7 +203,7 @@ class Connection(asyncio.Protocol):
         headers = self._headers
         if len(headers) > MAX_HEADERS or (self._received > MAX_HEAD and _head_size(headers) > MAX_HEAD):
             self._failure = f"the answer has more than {MAX_HEADERS} headers or {MAX_HEAD} bytes of them"
-        if self._head_only:
+        if self._special == HEAD:
             self._complete = True
 
     def on_body(self, body: bytes) -> None:
@@ -248,8 +252,7 @@ class Connection(asyncio.Protocol):
         sink, chunks, size = self.sink, self._chunks, self._size
         head = AnswerHead.of(self._status, self._headers)
         transport = self.transport
-        unsent = self._large and transport.get_write_buffer_size() > 0
-        self._large = False
+        unsent = self._special == LARGE and transport.get_write_buffer_size() > 0
         if self._keep and not self._extra and not unsent and not transport.is_closing():
             self.pool.release(self)
         else:

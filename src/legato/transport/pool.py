@@ -42,13 +42,13 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 class _Waiting:
     """A request that waits for a connection."""
 
-    __slots__ = ("data", "head_only", "since", "sink", "token")
+    __slots__ = ("data", "since", "sink", "special", "token")
 
-    def __init__(self, sink: Sink[Any], token: Token, data: Data, head_only: bool) -> None:
+    def __init__(self, sink: Sink[Any], token: Token, data: Data, special: int = 0) -> None:
         self.sink = sink
         self.token = token
         self.data = data
-        self.head_only = head_only
+        self.special = special
         self.since = monotonic()
 
 
@@ -77,15 +77,15 @@ class Pool:
         """Connections (idle, busy, connecting), for metrics."""
         return len(self._free), len(self._all) - len(self._free), len(self._connecting)
 
-    def send(self, sink: Sink[Any], token: Token, data: Data, head_only: bool) -> None:
+    def send(self, sink: Sink[Any], token: Token, data: Data, special: int = 0) -> None:
         """Send a request and have its end told to `sink`. Never raises."""
         free = self._free
         while free:
             connection = free.pop()
             if not connection.transport.is_closing():
-                connection.start(sink, token, data, head_only)
+                connection.start(sink, token, data, special)
                 return
-        self._enqueue(_Waiting(sink, token, data, head_only))
+        self._enqueue(_Waiting(sink, token, data, special))
 
     def withdraw(self, token: Token) -> None:
         """Stop an exchange, whose sink is not told. In flight: the connection is closed."""
@@ -104,7 +104,7 @@ class Pool:
             return
         waiting, _ = self._queue.popitem(last=False)
         self._queue_changed()
-        connection.start(waiting.sink, waiting.token, waiting.data, waiting.head_only)
+        connection.start(waiting.sink, waiting.token, waiting.data, waiting.special)
 
     def _queue_changed(self) -> None:
         self.release = self._give_on if self._queue or self._closed else self._free.append

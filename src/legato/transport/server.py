@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import deque
 from collections.abc import Sequence
 from socket import SO_ERROR, SOL_SOCKET
 from time import monotonic
@@ -71,7 +70,7 @@ class ServerProtocol(HttpToolsProtocol):
         self._reading = IDLE
         self._reading_request: Request | None = None
         self._active: Request | None = None  # being answered
-        self._queue: deque[Request] = deque()
+        self._queue: list[Request] = []  # short: reading pauses while it holds anything
         self._deaf = False  # nothing more is read from this connection
         self._last = self._began = monotonic()
         self._incoming = 0  # bytes of the read that is being parsed, less those that were a body
@@ -338,7 +337,7 @@ class ServerProtocol(HttpToolsProtocol):
             return
         self._serving = True
         while self._active is None and self._queue:
-            request = self._queue.popleft()
+            request = self._queue.pop(0)
             self._active = request
             request.started = self._last
             refusal = request.head.refusal

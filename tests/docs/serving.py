@@ -1,0 +1,50 @@
+"""`legato serve` for what the documentation says about it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+PATIENCE = 20.0  # seconds
+
+
+@contextmanager
+def serving(
+    folder: Path, listen: str, variables: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+) -> Iterator[Path]:
+    """Serve the project in `folder`; gives the file that standard output goes to."""
+    environment = {name: value for name, value in os.environ.items() if name != "LEGATO_TOKEN"} | dict(variables or {})
+    output = folder / "output"
+    with output.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "legato", "serve", *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+        )
+    try:
+        _wait(process, listen)
+        yield output
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def _wait(process: subprocess.Popen[bytes], listen: str) -> None:
+    host, _, port = listen.rpartition(":")
+    until = time.monotonic() + PATIENCE
+    while True:
+        assert process.poll() is None, "the gateway ended at its start"
+        try:
+            socket.create_connection((host, int(port)), 1).close()
+            return
+        except OSError:
+            assert time.monotonic() < until, "the gateway does not listen"
+            time.sleep(0.02)
