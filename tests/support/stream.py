@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 class Ended(Exception):
-    """The peer closed, cleanly or not, before what was asked for had come."""
+    """The peer closed before what was asked for had come; the text is empty for an orderly close."""
 
 
 Fields = list[tuple[bytes, bytes]]
@@ -40,6 +40,7 @@ class Stream:
     socket: socket.socket
     buffer: bytearray = field(default_factory=bytearray)
     taken: bytearray = field(default_factory=bytearray)  # since the last `begin`
+    ending: str = ""  # how it ended; empty after an orderly close
 
     def begin(self) -> None:
         self.taken.clear()
@@ -52,7 +53,7 @@ class Stream:
                 raise
             raise Ended(str(error)) from None
         if not data:
-            raise Ended("end of stream")
+            raise Ended("")
         self.buffer += data
 
     def take(self, size: int) -> bytes:
@@ -76,8 +77,8 @@ class Stream:
         try:
             while True:
                 self.fill()
-        except Ended:
-            pass
+        except Ended as ended:
+            self.ending = str(ended)
         return self.take(len(self.buffer))
 
     def head(self) -> Message:

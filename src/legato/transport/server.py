@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Sequence
 from socket import SO_ERROR, SOL_SOCKET
 from time import monotonic
@@ -41,9 +42,18 @@ _SINGLE = frozenset(
 _VERSIONS = frozenset({"1.1", "1.0"})
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
+_NO_PIPELINE: deque[Any] = deque()
+
 
 class ServerProtocol(HttpToolsProtocol):
     """One connection of a caller."""
+
+    # What stands here is not in the dict of each connection, which thereby stays small enough to share its keys.
+    __slots__ = (
+        "_active", "_asgi", "_began", "_continue_due", "_deaf", "_half_closed", "_incoming", "_known_head", "_last",
+        "_limits", "_memo", "_probed", "_queue", "_reading", "_reading_request", "_service", "_serving", "_stalled",
+        "_stopping", "_timer", "_unread", "_wheel", "_wire",
+    )  # fmt: skip
 
     parser: httptools.HttpRequestParser  # pyright: ignore[reportIncompatibleVariableOverride]
 
@@ -60,6 +70,7 @@ class ServerProtocol(HttpToolsProtocol):
         memo: HeadMemo[Head],
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.pipeline = _NO_PIPELINE  # uvicorn's own queue, which is never used
         self._asgi: Any = config.loaded_app  # pyright: ignore[reportUnknownMemberType]
         self._service = service
         self._limits = limits
