@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 
 import uvicorn
 from starlette.applications import Starlette
@@ -57,7 +58,7 @@ class App:
         self.host = InlineHost(self.wheel, self.log)
         self.orchestrator = Orchestrator(settings, self.host, self.connectors, self.metrics)
         self.gateway = Gateway(settings, self.orchestrator, self.log)
-        self.stopping = False
+        self.stopping_since: float | None = None  # monotonic
         self.metrics.gauge("legato_runs_active", "Runs that have not ended.", "flow", self.host.active)
         self.metrics.gauge("legato_definitions", "Definitions by state.", "state", self.orchestrator.states)
         self.metrics.gauge("legato_upstream_connections", "Connections to functions.", "state", self.http.connections)
@@ -85,9 +86,15 @@ class App:
         self.orchestrator.start(deployed.bound, payload, _Nobody(), reply)
         return await answer
 
+    def stop(self) -> None:
+        """Note that the process is on its way out: from now on `/readyz` says so, and `drain` is counted."""
+        if self.stopping_since is None:
+            self.stopping_since = monotonic()
+
     async def close(self) -> None:
         """Wait for the runs, then give back connections and threads."""
-        await self.host.drain(self.settings.limits.drain)
+        waited = 0.0 if self.stopping_since is None else monotonic() - self.stopping_since
+        await self.host.drain(max(0.0, self.settings.limits.drain - waited))
         for connector in self.connectors.values():
             await connector.close()
         self.wheel.close()
@@ -97,7 +104,7 @@ class App:
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
         folding = asyncio.create_task(self._fold_metrics())
         yield
-        self.stopping = True
+        self.stop()
         folding.cancel()
         await self.close()
 
@@ -115,7 +122,7 @@ class App:
         )
         kind, host, port = listen_address(settings.listen)
         config = uvicorn.Config(
-            admin_app(self.orchestrator, self.metrics, lambda: self.stopping, self._lifespan),
+            admin_app(self.orchestrator, self.metrics, lambda: self.stopping_since is not None, self._lifespan),
             http=protocol,  # type: ignore[arg-type]
             loop="uvloop",
             lifespan="on",
@@ -150,7 +157,7 @@ class _Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        self._app.stopping = True
+        self._app.stop()
         await super().shutdown(sockets)  # type: ignore[arg-type]
 
 

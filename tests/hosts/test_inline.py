@@ -173,6 +173,8 @@ async def test_a_run_that_was_due_once_leaves_no_timer(stage: Stage, script: Scr
     run = stage.start(flow(call("f"), call("slow")))
     await asyncio.sleep(5)  # the shortest timeout has passed: the run has a timer of its own now
     assert run.slot
+    assert list(stage.host.runs()) == [run]
+    assert stage.host.active() == {"test": 1}
     script.pending[0].settle()
     assert stage.ends
     assert run.slot == 0

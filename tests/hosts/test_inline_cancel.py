@@ -176,6 +176,21 @@ async def test_a_caller_leaves_after_something_was_done(stage: Stage, script: Sc
     assert [end.failure is None for end in stage.ends] == [True, False]
 
 
+@scene(safe=Function(name="safe", idempotent=True))
+async def test_a_forwarded_call_that_may_be_repeated_does_not_hide_one_that_may_not(
+    stage: Stage, script: ScriptedConnector, clock: Any
+) -> None:
+    script.script("last", HANG)
+    run = stage.start(flow(call("f", forward=True), call("safe", forward=True), call("safe", id="last")))
+    run.caller_left()
+    script.pending[0].settle()
+    assert stage.ends[0].failure is None
+    script.script("first", HANG)
+    run = stage.start(flow(call("safe", forward=True, id="first")))
+    run.caller_left()
+    assert stage.ends[1].failure is not None
+
+
 @scene()
 async def test_a_caller_leaves_while_undo_runs(stage: Stage, script: ScriptedConnector, clock: Any) -> None:
     script.script("f", refused())
@@ -227,6 +242,27 @@ def test_a_connectors_bug_leaves_no_run_that_never_ends(when: str) -> None:
     assert bool(told) == (when == "after it settled")
 
 
+@scene()
+async def test_a_connector_that_raises_after_a_retry_was_decided(stage: Stage, script: Any, clock: Any) -> None:
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    script.script("f", retryable())
+    begin = script.begin
+
+    def breaking(function: str, attempt: Any) -> None:
+        begin(function, attempt)
+        raise ZeroDivisionError("a bug")
+
+    script.begin = breaking
+    stage.start(flow(call("f", retry=Retry(attempts=3, backoff=0.1))))
+    await asyncio.sleep(30)
+    assert len(script.attempts) == 3
+    assert len(told) == 3
+    (end,) = stage.ends
+    assert end.failure is not None
+    assert end.failure.outcome.kind == "retryable"
+
+
 def test_calls_that_settle_on_the_spot_do_not_recurse() -> None:
     async def main(clock: Any) -> None:
         stage = Stage(BuiltinConnector(), {"echo": Function(name="echo", builtin="echo")})
@@ -254,7 +290,23 @@ def test_drain_waits_then_cancels() -> None:
         stage.start(flow(call("g")))
         assert await stage.host.drain(5.0) == 2
         assert [end.failure.reason for end in stage.ends[1:] if end.failure] == ["cancelled", "cancelled"]
-        assert not script.of("a/undo")
+        assert len(script.of("a/undo")) == 1  # a stop does not skip the undo
         assert not list(stage.host.runs())
+
+    run_in_manual_time(main)
+
+
+def test_drain_does_not_wait_for_ever_for_an_undo() -> None:
+    async def main(clock: Any) -> None:
+        script = ScriptedConnector()
+        stage = Stage(script)
+        script.script("g", HANG)
+        script.script("u", HANG)
+        stage.start(flow(call("a", undo="u"), call("g")))
+        start = clock.now
+        assert await stage.host.drain(5.0) == 1
+        assert 10.0 <= clock.now - start <= 10.1  # the patience, and UNDO_GRACE
+        assert not list(stage.host.runs())
+        assert [end.failure.undo for end in stage.ends if end.failure] == [[("a/undo", False)]]
 
     run_in_manual_time(main)

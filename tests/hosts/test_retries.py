@@ -146,6 +146,15 @@ async def test_each_attempt_has_its_own_time(stage: Stage, script: ScriptedConne
 
 
 @scene(f=Function(name="f", timeout=2.0))
+async def test_an_attempt_does_not_explain_itself_by_the_one_before(stage: Stage, script: Any, clock: Any) -> None:
+    script.script("f", HANG, unknown(500))
+    stage.start(retried(attempts=2, idempotent=True))
+    await asyncio.sleep(60)
+    assert stage.ends[0].failure is not None
+    assert stage.ends[0].failure.outcome.detail == "scripted: unknown"
+
+
+@scene(f=Function(name="f", timeout=2.0))
 async def test_a_timeout_before_anything_was_sent_is_tried_again(stage: Stage, script: Any, clock: Any) -> None:
     script.script("f", Act(after=None, sent=False), ok("sent at last"))
     stage.start(retried())

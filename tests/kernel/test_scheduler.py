@@ -115,6 +115,8 @@ def test_cancelled_is_thrown_once_and_cleaning_up_gets_no_new_leaves() -> None:
     assert bench.cancel() == []
     assert seen == []
     assert bench.end("a", Outcome("unknown")) == []
+    assert isinstance(leaf_error := bench.calls["a"].error, Cancelled)
+    assert leaf_error.reason == "deadline"
     assert seen == ["deadline", "deadline", "child"]
     assert bench.root.ended
     assert isinstance(bench.root.error, Cancelled)

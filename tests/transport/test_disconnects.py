@@ -122,8 +122,10 @@ def test_leaving_behind_another_answer_is_seen_too(stage: Stage) -> None:
     """Reading pauses while requests wait; it must go on for the last of them."""
     a, live = stage.functions["a"], stage.gateway
     slow = Slow()
-    a.does(answer(), slow)
-    wire = live.connect().send(request("/orchestrate/get") * 2)
+    a.does(Slow(0.3), slow)
+    wire = live.connect().send(request("/orchestrate/get"))
+    a.wait_for(1)
+    wire.send(request("/orchestrate/get"))
     a.wait_for(2)
     wire.reset()
     assert live.is_idle()

@@ -119,6 +119,10 @@ def test_an_upgrade_is_an_offer_that_is_passed_over(kind: str, live: GatewayProc
             came = wire.ask(of_head(b"GET %b HTTP/1.1" % target.encode(), b"Host: x", *UPGRADES[kind]))
             assert came.status == 200
             assert came.closes or wire.ask(request(body=b"1")).body == b"1"
+        with live.connect() as wire:
+            lines = of_head(b"GET %b HTTP/1.1" % target.encode(), b"Host: x", *UPGRADES[kind])
+            assert wire.send(lines + lines).answer().status == 200
+            wire.rest()
 
 
 @pytest.mark.parametrize("kind", UPGRADES)

@@ -250,7 +250,13 @@ def test_fnkit_pipelines_answer_204_as_it_came(live: GatewayProcess, a: Function
         assert wire.ask(request(body=b"2")).body == b"2"
 
 
-def test_an_answer_before_the_body_is_read(live: GatewayProcess, a: FunctionServer) -> None:
+@pytest.mark.parametrize("known", [False, True])
+def test_an_answer_before_the_body_is_read(known: bool, live: GatewayProcess, a: FunctionServer) -> None:
+    too_much = answer(413, b"too much", b"text/plain")
+    if known:
+        a.does(too_much, too_much)
+        assert [live.post("one", b"1").json()["upstream"]["status"] for _ in range(2)] == [413, 413]
+        a.reset()
     answered = threading.Event()
 
     def small_buffer(connection: socket.socket) -> bool:
@@ -258,7 +264,7 @@ def test_an_answer_before_the_body_is_read(live: GatewayProcess, a: FunctionServ
         return True
 
     def script(exchange: Exchange) -> None:
-        exchange.send(answer(413, b"too much", b"text/plain"))
+        exchange.send(too_much)
         answered.wait(PATIENCE)
         exchange.close()
 

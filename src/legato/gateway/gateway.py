@@ -24,6 +24,7 @@ from legato.transport.memo import HeadMemo
 from legato.transport.request import Answer, Head, Request
 
 PREFIX = b"/orchestrate/"
+SHOWN = 20  # names of flows that a 404 tells at most
 _PUBLIC = frozenset({b"/livez", b"/readyz"})
 _UNAUTHORIZED = b'www-authenticate: Bearer realm="legato"\r\n'
 _NULL = (b"null",)
@@ -152,7 +153,7 @@ class Gateway:
         route = self._routes.get(PREFIX + decoded)
         if route is None:
             shown = decoded.decode("utf-8", "replace")
-            known = ", ".join(sorted(route.name for route in list(self._routes.values())[:10])) or "none"
+            known = sorted(route.name for route in self._routes.values())[:SHOWN]
             return refusal(404, f"there is no flow {shown!r}", flow=shown, flows=known)
         if any(unquote_to_bytes(part) in (b"..", b".") for part in rest.split(b"/")):
             return refusal(400, "a path with . or .. segments is not passed on")

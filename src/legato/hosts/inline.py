@@ -20,6 +20,8 @@ from legato.transport.wheel import Timer, Wheel
 
 UNDO_TIME = 300.0  # seconds an inline run may spend on undo; nothing is stored, so it cannot be left for later
 
+UNDO_GRACE = 5.0  # seconds for the undo of runs that a stopping gateway cancels
+
 
 class InlineRun(Timer, eq=False, kw_only=True):
     """One run: the kernel's state, and the time until which something must have happened.
@@ -222,18 +224,28 @@ class InlineHost:
         return counts
 
     async def drain(self, patience: float) -> int:
-        """Wait until no run is left, cancel those that are after `patience` seconds; give how many that were."""
-        if any(self.runs()):
-            self._idle = asyncio.Event()
-            try:
-                async with asyncio.timeout(patience):
-                    await self._idle.wait()
-            except TimeoutError:
-                pass
-        left = list(self.runs())
-        for run in left:
+        """Wait until no run is left; after `patience` seconds cancel those that are, and give how many that were.
+
+        Their undo gets UNDO_GRACE seconds more.
+        """
+        await self._until_idle(patience)
+        late = list(self.runs())
+        for run in late:
+            run.cancel("cancelled")
+        await self._until_idle(UNDO_GRACE)
+        for run in list(self.runs()):
             run.cancel("cancelled", hard=True)
-        return len(left)
+        return len(late)
+
+    async def _until_idle(self, patience: float) -> None:
+        if not any(self.runs()):
+            return
+        self._idle = asyncio.Event()
+        try:
+            async with asyncio.timeout(patience):
+                await self._idle.wait()
+        except TimeoutError:
+            pass
 
     def _open_lane(self, bound: BoundProgram) -> Lane[InlineRun]:
         lane = self._lanes[bound] = Lane[InlineRun](wheel=self.wheel)

@@ -19,6 +19,8 @@ JSON = b"application/json"
 MAX_DEPTH = 128  # contract 9: deeper documents are attacks, and recursive readers down the line break on them
 MAX_EXPANDED = 64 * 1024 * 1024  # as much as an answer may have: a small encoded body must not become a huge one
 _WINDOW = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # zlib's window bits; 16 more mean a gzip header
+# Types that say nothing: none at all, and what `curl -d` sends unasked. Such a body is JSON where it parses.
+_UNDECLARED = frozenset({b"", b"application/x-www-form-urlencoded"})
 
 _parse = msgspec.json.Decoder(msgspec.Raw).decode
 _encode = msgspec.json.encode
@@ -82,7 +84,7 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
             check_json(body)
             return body
         media = self.content_type.split(b";", 1)[0].strip().lower()
-        if not media:
+        if media in _UNDECLARED:
             try:
                 check_json(body)
                 return body
