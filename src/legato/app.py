@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
+import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -156,9 +159,18 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._app = app
 
-    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop gracefully at the first signal, at once at the second; either way the process ends as it should: with 0.
+
+        uvicorn would raise the signal again after a graceful stop, and supervisors would take that for a failure.
+        """
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.stop()
-        await super().shutdown(sockets)  # type: ignore[arg-type]
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # of tasks that it has none to cancel
+        await super().shutdown(sockets)
 
 
 def read_flows(settings: Settings) -> tuple[Bundle, list[Problem]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from legato.model.flow import UndoCall
 from legato.model.function import Function
+from legato.model.payload import EMPTY
 from legato.model.policy import Retry
 from legato.testing import (
     Act,
@@ -18,6 +20,7 @@ from legato.testing import (
     retryable,
     unknown,
 )
+from legato.testing.stage import Caller
 from tests.hosts.scene import HANG, retried, scene
 from tests.kernel.flows import BINARY, call, flow, par, text
 
@@ -155,7 +158,7 @@ async def test_meters_count_runs_and_attempts(stage: Stage, script: Any, clock: 
     assert stage.host.active() == {"test": 1}
     await asyncio.sleep(60)
     assert stage.host.active() == {"test": 0}
-    stage.start(flow())
+    stage.start(flow(call("g")))
     text_form = stage.metrics.render().decode()
     counted = [
         'legato_runs_total{flow="test",outcome="failed"} 1.0',
@@ -163,6 +166,7 @@ async def test_meters_count_runs_and_attempts(stage: Stage, script: Any, clock: 
         'legato_calls_total{function="f",outcome="retryable"} 1.0',
         'legato_calls_total{function="f",outcome="unknown"} 1.0',
         'legato_calls_total{function="f",outcome="refused"} 1.0',
+        'legato_calls_total{function="g",outcome="ok"} 1.0',
     ]
     assert set(counted) <= set(text_form.splitlines())
 
@@ -179,3 +183,66 @@ async def test_a_run_that_was_due_once_leaves_no_timer(stage: Stage, script: Scr
     assert stage.ends
     assert run.slot == 0
     assert run.due < float("inf")  # it was forgotten, it did not fire
+
+
+@scene(f=Function(name="f", timeout=2.0))
+async def test_each_of_many_runs_has_its_own_time(stage: Stage, script: ScriptedConnector, clock: Any) -> None:
+    script.script("f", HANG)
+    bound = stage.bind(flow(call("f")))
+    runs: list[Any] = []
+    for _ in range(5):
+        runs.append(stage.start(bound))
+        await asyncio.sleep(0.7)
+        assert len(runs) > 2 or list(stage.host.runs()) == runs
+    await asyncio.sleep(30)
+    assert [end.run for end in stage.ends] == runs
+    assert all(2.0 <= end.run.now - end.run.started <= 2.05 for end in stage.ends)
+
+
+@scene(u=Function(name="u", timeout=20.0))
+async def test_patience_is_for_all_of_undo_and_not_for_each(stage: Stage, script: Any, clock: Any) -> None:
+    script.script("b/undo", *[HANG] * 10, ok())
+    script.script("a/undo", HANG)
+    script.script("f", refused())
+    undo = UndoCall(function="u", retry=Retry(attempts=100, max_backoff=0.1))
+    step = type(call("a"))
+    stage.start(flow(step(function="a", undo=undo), step(function="b", undo=undo), call("f")))
+    await asyncio.sleep(1000)
+    (end,) = stage.ends
+    assert 290.0 <= end.run.now - end.run.started <= 300.1
+    assert end.failure is not None
+    assert end.failure.undo == [("b/undo", True), ("a/undo", False)]
+
+
+@scene()
+async def test_a_refusal_need_not_be_json(stage: Stage, script: ScriptedConnector, clock: Any) -> None:
+    script.script("f", Act(kind="refused", status=404, payload=BINARY))
+    stage.start(flow(par("p", a=call("f"))))
+    assert stage.ends[0].failure is not None
+    assert stage.ends[0].failure.outcome.kind == "refused"
+
+
+@scene()
+async def test_what_calls_say_of_the_run(stage: Stage, script: ScriptedConnector, clock: Any) -> None:
+    class Callers(Caller):
+        hops = 3
+
+    seen: list[bytes] = []
+    begin = script.begin
+
+    def noting(function: str, attempt: Any) -> None:
+        seen.append(attempt.identity)
+        begin(function, attempt)
+
+    script.begin = noting  # type: ignore[method-assign]
+    bound = stage.bind(flow(call("f")))
+    trace = b"0af7651916cd43dd8448eb211c80319c"
+    for hops, flags in ((0, b"01"), (0, b"00"), (3, b"01"), (3, b"00")):
+        caller = Callers() if hops else Caller()
+        parent = b"00-%b-b7ad6b7169203331-%b" % (trace, flags)
+        run = stage.host.start(bound, EMPTY, caller, lambda *_: None, traceparent=parent)
+        lines = dict(line.split(b": ", 1) for line in seen[-1].split(b"\r\n") if line)
+        assert lines[b"idempotency-key"] == run.id + b"/f"
+        assert re.fullmatch(b"00-%b-[0-9a-f]{16}-%b" % (trace, flags), lines[b"traceparent"])
+        assert lines[b"legato-hops"] == b"%d" % (hops + 1)
+        assert seen[-1].endswith(b"\r\n")

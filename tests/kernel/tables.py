@@ -185,6 +185,15 @@ TABLES = {
         a ok     -> ; end deadline a
         """,
     ),
+    "a cancel after the end does not make a failure of a success": (
+        flow(call("a")),
+        """
+        start       -> a
+        a ok        -> ; end ok
+        cancel      -> ; end ok
+        hard cancel -> ; end ok
+        """,
+    ),
     "a second cancel is nothing new": (
         flow(call("a", undo="u")),
         """

@@ -64,6 +64,12 @@ def test_colliding_explicit_ids_are_found_for_formats_to_report() -> None:
     assert colliding_ids((call("f"), call("f"), par(a=call("f", id="x"), id="y"), call("g", id="x"))) == []
 
 
+def test_a_program_has_the_version_of_its_flow() -> None:
+    definition = flow(call("f"))
+    assert link(definition).version == definition.version
+    assert link(definition).flow is definition
+
+
 def test_every_call_knows_its_place() -> None:
     calls = link(flow(call("f", undo="u"), par(a=call("g", undo="u")))).calls
     assert [c.index for c in calls] == list(range(len(calls)))

@@ -72,12 +72,9 @@ def test_answers_that_drip_are_bounded_by_the_attempt(live: GatewayProcess, a: F
     def drip(exchange: Exchange) -> None:
         exchange.send(of_head(b"HTTP/1.1 200 OK", b"Content-Length: 1000"))
         for _ in range(100):
-            exchange.send(b"x")
+            exchange.stream.socket.sendall(b"x")  # ends this when the gateway has let go
             exchange.pause(0.02)
-            if len(dripped) > 100:
-                return
 
-    dripped: list[int] = []
     a.does(drip)
     began = time.monotonic()
     assert live.post("short-call", b"1").status == 502

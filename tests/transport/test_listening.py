@@ -21,7 +21,7 @@ def test_on_a_unix_socket(gateway: StartGateway, tmp_path: Path) -> None:
         for number in range(3):
             assert wire.ask(request(body=b"%d" % number)).body == b"%d" % number
         assert wire.ask(request("/livez")).status == 200
-        wire.send(request("/orchestrate/slow", b'{"seconds":1}')).half_close()
+        wire.send(request("/orchestrate/slow", b'{"seconds":0.7}')).half_close()
         assert wire.last().status == 200
     live.connect().send(request("/orchestrate/slow", b'{"seconds":1}')).reset()
     assert live.is_idle()

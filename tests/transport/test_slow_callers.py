@@ -99,7 +99,7 @@ def test_an_answer_may_be_read_slowly(gateway: StartGateway, function: StartFunc
         wire.send(request("/orchestrate/one", b"1"))
         head = wire.stream.head()
         while len(wire.stream.buffer) < len(body):
-            time.sleep(0.02)
+            time.sleep(0.005)
             wire.stream.fill()
         wire.stream.body(head)
         assert head.body == body

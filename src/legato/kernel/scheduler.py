@@ -201,7 +201,7 @@ class Scheduler:
 
     def fail_call(self, leaf: Call, outcome: Outcome) -> None:
         """End a leaf with an outcome that is not `ok`."""
-        if leaf.cancelled:
+        if leaf.cancelled and not outcome.status:  # an answer that is already there counts
             scope = leaf.scope
             self.end(leaf, EMPTY, Cancelled((scope.reason if scope else None) or "cancelled"))
         else:

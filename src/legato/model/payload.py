@@ -7,6 +7,7 @@ An empty payload is what `null` looks like on the wire.
 from __future__ import annotations
 
 import base64
+import re
 import zlib
 from collections.abc import Sequence
 from operator import add
@@ -19,6 +20,9 @@ JSON = b"application/json"
 MAX_DEPTH = 128  # contract 9: deeper documents are attacks, and recursive readers down the line break on them
 MAX_EXPANDED = 64 * 1024 * 1024  # as much as an answer may have: a small encoded body must not become a huge one
 _WINDOW = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # zlib's window bits; 16 more mean a gzip header
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_TO_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 # Types that say nothing: none at all, and what `curl -d` sends unasked. Such a body is JSON where it parses.
 _UNDECLARED = frozenset({b"", b"application/x-www-form-urlencoded"})
 
@@ -172,25 +176,16 @@ def check_json(body: bytes) -> None:
 
 
 def _depth(body: bytes) -> int:
-    """The deepest nesting of a valid JSON document: brackets are counted, those inside strings are not."""
-    depth = deepest = 0
-    in_string = escaped = False
-    for byte in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
+    """The nesting of a valid JSON document, counted up to one more than is allowed.
+
+    Strings and everything else but brackets are taken away; then each turn removes the innermost pairs.
+    """
+    brackets = _STRING.sub(b"", body).translate(_TO_SQUARE, _NO_BRACKET)
+    depth = 0
+    while brackets and depth <= MAX_DEPTH:
+        brackets = brackets.replace(b"[]", b"")
+        depth += 1
+    return depth
 
 
 def json_payload(value: object) -> Payload:

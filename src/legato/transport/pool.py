@@ -200,8 +200,9 @@ class Pool:
                 return
             del self._queue[waiting]
             self._queue_changed()
-            detail = f"no connection to {self.origin} became free within {QUEUE_TIME:g} s"
-            waiting.sink.broken(waiting.token, False, detail, True)
+            busy = len(self._all) >= self._limit
+            detail = f"no connection to {self.origin} {'became free' if busy else 'was made'} within {QUEUE_TIME:g} s"
+            waiting.sink.broken(waiting.token, False, detail, busy)
 
     def _refuse_all(self, detail: str) -> None:
         while self._queue:
