@@ -171,6 +171,10 @@ class _Server(uvicorn.Server):
         self._app.stop()
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # of tasks that it has none to cancel
         await super().shutdown(sockets)
+        # uvloop does not close while a connection is open: those whose patience we do not share end here.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
 
 def read_flows(settings: Settings) -> tuple[Bundle, list[Problem]]:
