@@ -17,6 +17,8 @@ class Attempt(Protocol):
 
     - `sent` is set by the connector before the first byte leaves (or the code runs), and never unset.
     - `settle` is called exactly once for each attempt begun, aborted ones too; it may be called from within `begin`.
+    - `identity` is the header lines that say which call of which run this is, each with CRLF: `Idempotency-Key:
+      <root>/<path>` (contract 2), the same on every attempt; the W3C `traceparent`; the hop count.
     - `handle` is the connector's own place to keep what it needs to find the attempt again.
     """
 
@@ -25,12 +27,7 @@ class Attempt(Protocol):
     handle: object
 
     @property
-    def identity(self) -> bytes:
-        """The header lines that say which call of which run this is, each with CRLF.
-
-        `Idempotency-Key: <root>/<path>` (contract 2), the same on every attempt; the W3C `traceparent`; the hop count.
-        """
-        ...
+    def identity(self) -> bytes: ...
 
     @property
     def caller(self) -> Caller:

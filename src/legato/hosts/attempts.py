@@ -30,19 +30,13 @@ class Attempts(msgspec.Struct, eq=False):
     bound: BoundCall
     payload: Payload
     started: float
+    identity: bytes
     number: int = 1
     sent: bool = False
     handle: object = None
     backoff: asyncio.TimerHandle | None = None
     maybe_done: bool = False
     why: str = ""  # what made us abort it
-
-    @property
-    def identity(self) -> bytes:
-        """See ports.Attempt."""
-        run, bound = self.run, self.bound
-        span = bound.span if self.number == 1 else new_span_id()[:8]
-        return b"".join((run.key_line, bound.key, run.trace_line, span, run.call_tail))
 
     @property
     def caller(self) -> Caller:
@@ -107,6 +101,9 @@ class Attempts(msgspec.Struct, eq=False):
         self.sent = False
         self.handle = self.backoff = None
         self.why = ""
+        run = self.run
+        span = new_span_id()[:8]  # another attempt, another span; the key is the same
+        self.identity = b"".join((run.key_line, self.bound.key, run.trace_line, span, run.call_tail))
         self.started = monotonic()
         try:
             self.bound.begin(self)

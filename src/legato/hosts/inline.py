@@ -59,16 +59,15 @@ class InlineRun(Timer, eq=False, kw_only=True):
     def carry_out(self, commands: Sequence[Command]) -> None:
         """Carry out commands and, as long as calls settle on the spot, those that follow: a loop, not a recursion."""
         self.busy = True
-        calls, now = self.bound.calls, self.now
+        kernel, calls, now = self.kernel, self.bound.calls, self.now
         while True:
-            if self.kernel.state == "undoing" and not self.undoing:
-                # Undo is not bound by the run's deadline, only by our patience with what nobody could resume.
-                self.undoing = True
-                self.deadline = self.now + UNDO_TIME
+            if kernel.state == "undoing":
+                self._bound_undo()
             for command in commands:
                 if type(command) is Call:
                     bound = calls[command.step.index]
-                    command.handle = attempt = Attempts(self, command, bound, command.payload, now)
+                    identity = b"".join((self.key_line, bound.key, self.trace_line, bound.span, self.call_tail))
+                    command.handle = attempt = Attempts(self, command, bound, command.payload, now, identity)
                     try:
                         bound.begin(attempt)
                     except Exception as error:
@@ -77,10 +76,16 @@ class InlineRun(Timer, eq=False, kw_only=True):
                     attempt.withdraw()
             if not self.inbox:
                 break
-            commands = self.kernel.deliver(*self.inbox.popleft())
+            commands = kernel.deliver(*self.inbox.popleft())
         self.busy = False
-        if self.kernel.state == "ended":
+        if kernel.state == "ended":
             self._end()
+
+    def _bound_undo(self) -> None:
+        """Undo is not bound by the run's deadline, only by our patience with what nobody could resume."""
+        if not self.undoing:
+            self.undoing = True
+            self.deadline = self.now + UNDO_TIME
 
     def cancel(self, reason: Reason, *, hard: bool = False) -> None:
         """Cancel the run: what is in flight is aborted, then undo runs unless the cancel is hard.
