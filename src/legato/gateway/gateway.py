@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from time import monotonic
@@ -28,6 +28,7 @@ SHOWN = 20  # names of flows that a 404 tells at most
 _PUBLIC = frozenset({b"/livez", b"/readyz"})
 _UNAUTHORIZED = b'www-authenticate: Bearer realm="legato"\r\n'
 _NULL = (b"null",)
+_COMPLETED = b"legato-completed: true\r\n"
 
 
 class Route:
@@ -170,24 +171,10 @@ class Gateway:
             request.answer(status, content_type + ids, (body,), len(body))
         else:
             status = run.status if route.fnkit and not route.parallel and run.status else 200
-            self._answer_ok(request, route, status, payload, ids)
+            headers, chunks, size = _ok(payload, ids, route.fnkit)
+            request.answer(status, headers, chunks, size)
         if self._access_log:
             self._log_access(request, status, run)
-
-    def _answer_ok(self, request: Request, route: Route, status: int, payload: Payload, ids: bytes) -> None:
-        if payload.size:
-            headers = b"content-type: %b\r\n%blegato-completed: true\r\n" % (
-                payload.content_type or b"application/octet-stream",
-                ids,
-            )
-            if payload.encoding:
-                headers = b"%bcontent-encoding: %b\r\n" % (headers, payload.encoding)
-            request.answer(status, headers, payload.chunks, payload.size)
-        elif route.fnkit:
-            request.answer(status, ids + b"legato-completed: true\r\n", (), 0)
-        else:
-            headers = fnkit.JSON + ids + b"legato-completed: true\r\n"
-            request.answer(status, headers, _NULL, len(_NULL[0]))
 
     def _failed(self, run: InlineRun, route: Route, failure: Failure) -> tuple[int, bytes]:
         if route.fnkit:
@@ -208,6 +195,18 @@ class Gateway:
             if run.kernel.failure is not None:
                 fields |= {"reason": run.kernel.failure.reason, "step": run.kernel.failure.path}
         self._log.write("request", **fields)
+
+
+def _ok(payload: Payload, ids: bytes, is_fnkit: bool) -> tuple[bytes, Sequence[bytes], int]:
+    """(headers, chunks, size) of a result. No value is `null` for a native flow, and nothing at all for fnkit."""
+    if payload.size:
+        content_type = payload.content_type or b"application/octet-stream"
+        encoding = b"content-encoding: %b\r\n" % payload.encoding if payload.encoding else b""
+        headers = (b"content-type: ", content_type, b"\r\n", ids, encoding, _COMPLETED)
+        return b"".join(headers), payload.chunks, payload.size
+    if is_fnkit:
+        return ids + _COMPLETED, (), 0
+    return fnkit.JSON + ids + _COMPLETED, _NULL, len(_NULL[0])
 
 
 def _digest(*parts: bytes) -> bytes:

@@ -56,7 +56,10 @@ def new_run_id() -> bytes:
     if millisecond != _clock.millisecond:
         digits = b"%012x" % millisecond
         _clock.millisecond, _clock.prefix = millisecond, b"%b-%b-7" % (digits[:8], digits[8:])
-    digits, more = new_span_id(), new_span_id()
+    try:
+        digits, more = _random.next(), _random.next()
+    except StopIteration:
+        digits, more = _random.draw(), _random.draw()
     return b"%b%b-8%b-%b" % (_clock.prefix, digits[:3], digits[3:6], more[:12])
 
 

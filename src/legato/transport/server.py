@@ -111,34 +111,31 @@ class ServerProtocol(HttpToolsProtocol):
             head = self._known_head(data[:length])
             if head is not None and head.length == len(data) - length:
                 reader.reading = IDLE
-                self._take(Request(self, head, [data[length:]], head.length, reader.last))
+                request = Request(self, head, [data[length:]], head.length, reader.last)
+                if self._active is None:
+                    self._active = request
+                    self._service.serve(request)
+                else:
+                    reader.queue.append(request)
+                    self.flow.pause_reading()
                 return
         reader.read(data, length)
         if reader.reading:
             self._watch()
         if not reader.queue:
-            self._continue()
+            if reader.continue_due and self._active is None:
+                self._continue()
         elif self._active is None:
             self._next()
         else:
             self.flow.pause_reading()
 
     def _continue(self) -> None:
-        """Let the caller send the body that it holds back, once everything before it has been answered."""
-        if self._reader.continue_due and self._active is None:
-            self._reader.continue_due = False
-            self.transport.write(CONTINUE)
+        """Let the caller send the body that it holds back: everything before it has been answered."""
+        self._reader.continue_due = False
+        self.transport.write(CONTINUE)
 
     # One request after another.
-
-    def _take(self, request: Request) -> None:
-        """Serve a request now, or when those before it have been answered."""
-        if self._active is None:
-            self._active = request
-            self._service.serve(request)
-        else:
-            self._reader.queue.append(request)
-            self.flow.pause_reading()
 
     def _next(self) -> None:
         """Serve what waits for as long as answers come on the spot: a loop, not a recursion."""
@@ -200,7 +197,8 @@ class ServerProtocol(HttpToolsProtocol):
         else:
             if self.flow.read_paused:
                 self.flow.resume_reading()
-            self._continue()
+            if self._reader.continue_due:
+                self._continue()
 
     def _close(self) -> None:
         """Close so that the caller can read the answer although it may still be sending (RFC 9112, 9.6)."""
