@@ -9,15 +9,14 @@ from collections.abc import Mapping
 
 from legato.errors import DefinitionError, UnknownFlow
 from legato.hosts.bound import BoundProgram
-from legato.hosts.inline import InlineHost, InlineRun, Reply
+from legato.hosts.inline import InlineHost
 from legato.kernel import LinkedCall, link
 from legato.model.bundle import Bundle, Definition
 from legato.model.flow import CallStep
 from legato.model.function import Function
-from legato.model.payload import Payload
 from legato.model.problem import Problem
 from legato.model.settings import Settings
-from legato.ports import Caller, Connector, Target
+from legato.ports import Connector, Target
 from legato.telemetry.metrics import Metrics
 
 
@@ -44,7 +43,7 @@ class Orchestrator:
         self, settings: Settings, host: InlineHost, connectors: Mapping[str, Connector], metrics: Metrics
     ) -> None:
         self._settings = settings
-        self._host = host
+        self.start = host.start  # every flow runs inline so far
         self._connectors = connectors
         self._metrics = metrics
         self.flows: dict[str, Deployed] = {}
@@ -60,18 +59,6 @@ class Orchestrator:
             return self.flows[name]
         except KeyError:
             raise UnknownFlow(name) from None
-
-    def start(
-        self,
-        bound: BoundProgram,
-        payload: Payload,
-        caller: Caller,
-        reply: Reply,
-        traceparent: bytes | None = None,
-        key_root: bytes | None = None,
-    ) -> InlineRun:
-        """Start a run on the host that the flow asks for; see InlineHost.start."""
-        return self._host.start(bound, payload, caller, reply, traceparent, key_root)
 
     def states(self) -> dict[str, float]:
         """How many definitions are ok and broken."""
