@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,12 @@ def test_a_port_in_use_is_told(gateway: StartGateway) -> None:
     assert second.wait() not in (0, 2)
     assert "in use" in second.errors()
     assert "Traceback" not in second.errors()
+
+
+def test_an_address_in_use_ends_it_with_1(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "legato", "serve", str(tmp_path)]
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = subprocess.run([*command, "--listen", listen], capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 1
+    assert "address already in use" in ended.stderr

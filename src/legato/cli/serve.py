@@ -49,8 +49,9 @@ def serve(path: Path, listen: str | None, open_: bool) -> None:
     for name, deployed in sorted(flows.items()):
         click.echo(f"  {name}  {'' if deployed.state == 'ok' else 'broken, see above'}".rstrip(), err=True)
     _settle_memory()
-    server.run()
-    if not server.started:
+    try:
+        server.run()
+    except SystemExit:  # uvicorn's, with a status of its own: it has told why it cannot listen
         sys.exit(1)
 
 
