@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -31,7 +32,7 @@ from legato.model.payload import Payload
 from legato.model.problem import Problem
 from legato.model.settings import Settings
 from legato.orchestrator import Orchestrator
-from legato.ports import Connector
+from legato.ports import Connector, DefinitionStore
 from legato.stores.files import FileStore
 from legato.telemetry.log import Log
 from legato.telemetry.metrics import Metrics
@@ -53,9 +54,10 @@ class App:
         self.metrics = Metrics()
         self.wheel = Wheel()
         self.http = HttpConnector(self.wheel, settings.limits.answer_body)
+        self.python = PythonConnector()
         self.connectors: dict[str, Connector] = {
             "http": self.http,
-            "python": PythonConnector(),
+            "python": self.python,
             "builtin": BuiltinConnector(),
         }
         self.host = InlineHost(self.wheel, self.log)
@@ -88,6 +90,10 @@ class App:
 
         self.orchestrator.start(deployed.bound, payload, _Nobody(), reply)
         return await answer
+
+    def has_running_threads(self) -> bool:
+        """Whether a blocking Python function is still at work after `close`."""
+        return self.python.is_running()
 
     def stop(self) -> None:
         """Note that the process is on its way out: from now on `/readyz` says so, and `drain` is counted."""
@@ -179,7 +185,12 @@ class _Server(uvicorn.Server):
 
 def read_flows(settings: Settings) -> tuple[Bundle, list[Problem]]:
     """Read every definition that the settings name."""
-    sources, problems = FileStore(Path(settings.folder) / settings.flows).load()
+    folder = Path(settings.folder) / settings.flows
+    store: DefinitionStore = FileStore(folder)
+    sources, problems = store.load()
+    if settings.flows != Settings().flows and not folder.exists():
+        remedy = "make it, or mend `flows` in legato.yaml"
+        problems.append(Problem(file=str(folder), message="the folder of flows does not exist", remedy=remedy))
     return read_all(sources), problems
 
 
@@ -199,9 +210,16 @@ def listen_address(listen: str) -> tuple[str, str, int]:
 def check_exposure(settings: Settings) -> None:
     """Raise DefinitionError where anybody on the network could start flows (contract 5)."""
     kind, host, _ = listen_address(settings.listen)
-    loopback = kind == "unix" or host in ("localhost", "::1") or host.startswith("127.")
+    loopback = kind == "unix" or host == "localhost" or _is_loopback(host)
     if not (loopback or settings.tokens or settings.open):
         raise DefinitionError(
             f"refusing to listen on {settings.listen} without a credential: "
             "set LEGATO_TOKEN or auth.tokens, or say --open if everybody may start flows"
         )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

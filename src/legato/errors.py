@@ -30,7 +30,8 @@ class Refused(LegatoError):
 
     def __init__(self, detail: str, status: int = 422) -> None:
         super().__init__(detail)
-        self.status = status
+        is_refusal = isinstance(status, int) and 400 <= status < 500  # pyright: ignore[reportUnnecessaryIsInstance]
+        self.status = status if is_refusal else 422
 
 
 class ComeAgain(LegatoError):

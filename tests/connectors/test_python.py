@@ -96,7 +96,8 @@ def test_exceptions(code: str) -> None:
     again = outcome_of(code, "again")
     assert (again.kind, again.status, again.detail, again.retry_after) == ("retryable", 503, "busy", 2.5)
     other = outcome_of(code, "x")
-    assert (other.kind, other.status, other.detail) == ("unknown", 500, "the function raised KeyError: 'x'")
+    assert (other.kind, other.status, other.detail) == ("unknown", 500, "the function raised KeyError")
+    assert other.private == "KeyError: 'x'"  # what an exception says may be meant for nobody outside
 
 
 def test_a_function_that_runs_out_of_an_iterator_does_not_hang() -> None:

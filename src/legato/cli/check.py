@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from legato.app import check_flows, read_flows
-from legato.cli.project import SETTINGS_FILE, load_settings, show
+from legato.cli.project import SETTINGS_FILE, settings_or_problems, show
 from legato.formats import read
 from legato.model.problem import Problem
 from legato.stores.files import read_file
@@ -37,7 +37,9 @@ def check(paths: tuple[Path, ...]) -> None:
 
 
 def _check_project(path: Path) -> tuple[list[Problem], int]:
-    settings = load_settings(path)
+    settings, problems = settings_or_problems(path)
+    if settings is None:
+        return problems, 0
     bundle, problems = read_flows(settings)
     return problems + check_flows(settings, bundle), len(bundle.definitions)
 

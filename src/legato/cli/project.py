@@ -17,16 +17,21 @@ SETTINGS_FILE = "legato.yaml"
 
 def load_settings(path: Path) -> Settings:
     """The settings of a folder or of a settings file; all defaults where there is no file. Ends with 2 on a problem."""
+    settings, problems = settings_or_problems(path)
+    if settings is None:
+        show(problems)
+        raise click.exceptions.Exit(2)
+    return settings
+
+
+def settings_or_problems(path: Path) -> tuple[Settings | None, list[Problem]]:
+    """The settings of a folder or of a settings file, or what is wrong with them."""
     file = path / SETTINGS_FILE if path.is_dir() else path
     try:
         text = file.read_bytes() if file.exists() else b""
     except OSError as error:
         raise click.UsageError(f"cannot read {file}: {error.strerror}") from None
-    settings, problems = read_settings(text, str(file), str(file.parent), os.environ)
-    if settings is None:
-        show(problems)
-        raise click.exceptions.Exit(2)
-    return settings
+    return read_settings(text, str(file), str(file.parent), os.environ)
 
 
 def show(problems: Iterable[Problem]) -> None:

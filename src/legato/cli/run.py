@@ -55,21 +55,29 @@ def _input(data: str) -> bytes:
 
 
 def _by_gateway(settings: Settings, name: str, body: bytes) -> tuple[int, bytes] | None:
-    """(status, body) from the gateway, None when none answers."""
+    """(status, body) from the gateway, None when none answers. Ends with 3 when it is lost after it has the request."""
     connection = _connection(settings.listen)
+    try:
+        connection.request("GET", "/livez")
+        probe = connection.getresponse()
+        if probe.status != 200 or probe.read() != b'{"status":"ok"}':
+            return None
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        return None
     headers = {"content-type": "application/json"}
     if settings.tokens:
         headers["authorization"] = f"Bearer {settings.tokens[0]}"
     try:
-        connection.request("GET", "/livez", headers=headers)
-        probe = connection.getresponse()
-        if probe.status != 200 or probe.read() != b'{"status":"ok"}':
-            return None
         connection.request("POST", f"/orchestrate/{name}", body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
-    except (OSError, http.client.HTTPException):
-        return None
+    except (OSError, http.client.HTTPException) as error:
+        # Running it here as well could do everything twice.
+        click.echo(
+            f"the gateway at {settings.listen} was lost, and with it what became of the run: {error!r}", err=True
+        )
+        sys.exit(3)
     finally:
         connection.close()
 

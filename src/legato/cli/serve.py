@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 
@@ -53,6 +54,10 @@ def serve(path: Path, listen: str | None, open_: bool) -> None:
         server.run()
     except SystemExit:  # uvicorn's, with a status of its own: it has told why it cannot listen
         sys.exit(1)
+    if app.has_running_threads():
+        # A Python function that does not return cannot be stopped, and must not keep the process from ending.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _settle_memory() -> None:

@@ -79,7 +79,7 @@ class HttpTarget:
         self._plain = not step.forward and self._method not in BODILESS
         accept = "application/json" if step.forward else "*/*"
         self._host = f" HTTP/1.1\r\nhost: {host}\r\nuser-agent: legato/{__version__}\r\naccept: {accept}\r\n".encode()
-        self._path = ((path.rstrip("/") + step.path) or "/").encode()
+        self._path = ((path.rstrip("/") + step.path if step.path else path) or "/").encode()
         self._head = self._method + b" " + self._path + self._host
         self.safe = function.idempotent or function.keyed or step.idempotent
         if not step.forward:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
@@ -21,6 +22,7 @@ from legato.model.outcome import Outcome
 from legato.model.payload import EMPTY, Payload, json_payload
 from legato.ports import Attempt
 
+THREAD_NAME = "legato-function"
 THREADS = 32  # blocking functions at once; more wait their turn
 
 
@@ -28,11 +30,15 @@ class PythonConnector:
     """Binds functions that have a `python` name."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="legato-function")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
 
     def bind(self, function: Function, step: CallStep) -> PythonTarget:
         """Import the code. Raises DefinitionError when it is not there or cannot be called."""
         return PythonTarget(function, step, load_callable(function), self._threads)
+
+    def is_running(self) -> bool:
+        """Whether a function is at work in a thread."""
+        return any(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
 
     async def close(self) -> None:
         """Let running threads end by themselves; start no more."""
@@ -79,7 +85,9 @@ class PythonTarget:
     async def _awaited(self, value: object) -> Outcome:
         try:
             return Outcome("ok", _answer(await self._code(value)), 200)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # a function that calls sys.exit ends itself, not the gateway
             return _outcome_of(error)
 
     async def _threaded(self, value: object) -> Outcome:
@@ -89,7 +97,7 @@ class PythonTarget:
         # Caught in the thread: asyncio cannot carry a StopIteration over, and the call would hang.
         try:
             return Outcome("ok", _answer(self._code(value)), 200)
-        except Exception as error:
+        except BaseException as error:
             return _outcome_of(error)
 
 
@@ -116,11 +124,16 @@ def _answer(result: object) -> Payload:
 
 
 def _outcome_of(error: BaseException) -> Outcome:
+    text = str(error).encode("utf-8", "replace").decode()  # a message may hold what no document can
     if isinstance(error, Refused):
-        return Outcome("refused", status=error.status, detail=str(error))
+        return Outcome("refused", status=error.status, detail=text)
     if isinstance(error, ComeAgain):
-        return Outcome("retryable", status=503, detail=str(error), retry_after=error.delay)
-    return Outcome("unknown", status=500, detail=f"the function raised {type(error).__name__}: {error}")
+        return Outcome("retryable", status=503, detail=text, retry_after=error.delay)
+    if isinstance(error, NotJSON):
+        return Outcome("unknown", status=500, detail=f"the function's answer: {text}")
+    # What it says may be meant for nobody outside (an address, a password); it goes to the log.
+    name = type(error).__name__
+    return Outcome("unknown", status=500, detail=f"the function raised {name}", private=f"{name}: {text}")
 
 
 def load_callable(function: Function) -> Callable[[Any], Any]:

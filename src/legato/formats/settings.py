@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -15,6 +16,7 @@ from legato.formats.functions import read_functions
 from legato.formats.report import WHOLE_FILE, Report
 from legato.formats.scalars import DAY, read_text
 from legato.formats.tree import Node
+from legato.model.function import Function
 from legato.model.problem import Problem
 from legato.model.settings import Limits, Settings
 
@@ -72,10 +74,15 @@ def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str
         access_log=fields.boolean("access_log", defaults.access_log),
         flows=fields.text("flows", defaults.flows),
         default_function=default_function,
-        functions=by_name,
+        functions={name: _with_ca_beside(function, folder) for name, function in by_name.items()},
         timeout=fields.duration("timeout", defaults.timeout, 0.001, DAY),
         limits=_read_limits(report, fields.node("limits")),
     )
+
+
+def _with_ca_beside(function: Function, folder: str) -> Function:
+    """A function whose `ca` starts, as every path does, where the settings are."""
+    return msgspec.structs.replace(function, ca=os.path.join(folder, function.ca)) if function.ca else function
 
 
 def _read_listen(report: Report, node: Node | None, default: str) -> str:

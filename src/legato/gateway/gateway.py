@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
@@ -17,6 +18,7 @@ from legato.hosts.inline import InlineRun
 from legato.model.flow import ParallelStep
 from legato.model.outcome import Failure
 from legato.model.payload import EMPTY, Payload
+from legato.model.problem_document import problem_document
 from legato.model.settings import Settings
 from legato.orchestrator import Deployed, Orchestrator
 from legato.telemetry.log import Log
@@ -156,8 +158,9 @@ class Gateway:
             shown = decoded.decode("utf-8", "replace")
             known = sorted(route.name for route in self._routes.values())[:SHOWN]
             return refusal(404, f"there is no flow {shown!r}", flow=shown, flows=known)
-        if any(unquote_to_bytes(part) in (b"..", b".") for part in rest.split(b"/")):
-            return refusal(400, "a path with . or .. segments is not passed on")
+        parts = re.split(rb"[/\\]", unquote_to_bytes(rest))
+        if b"#" in rest or any(part.partition(b";")[0] in (b"..", b".") for part in parts):
+            return refusal(400, "a path with . or .. segments, or with #, is not passed on")
         head.rest = slash + rest
         return route
 
@@ -166,7 +169,11 @@ class Gateway:
         run_id, trace = run.id, run.trace
         ids = b"legato-run: %b\r\ntraceparent: 00-%b-%b-%b\r\n" % (run_id, trace, trace[16:], run.trace_flags)
         if failure is not None:
-            status, body = self._failed(run, route, failure)
+            try:
+                status, body = self._failed(run, route, failure)
+            except Exception as error:  # whatever a function said, its caller must not wait for ever
+                self._log.write("unanswerable", run=run_id.decode(), error=repr(error))
+                status, body = 500, problem_document(500, "the failure could not be described", run=run_id.decode())
             content_type = fnkit.JSON if route.fnkit else CONTENT_TYPE
             request.answer(status, content_type + ids, (body,), len(body))
         else:
@@ -193,7 +200,9 @@ class Gateway:
         if run is not None:
             fields |= {"run": run.id.decode(), "flow": run.bound.name, "trace": run.trace.decode()}
             if run.kernel.failure is not None:
-                fields |= {"reason": run.kernel.failure.reason, "step": run.kernel.failure.path}
+                failure = run.kernel.failure
+                detail = failure.outcome.private or failure.outcome.detail
+                fields |= {"reason": failure.reason, "step": failure.path, "detail": detail}
         self._log.write("request", **fields)
 
 

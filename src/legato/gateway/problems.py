@@ -39,7 +39,7 @@ def of_failure(failure: Failure, flow: str, run_id: str) -> tuple[int, bytes]:
         run=run_id,
         step=failure.path,
         function=failure.function,
-        outcome=outcome.kind,
+        outcome=outcome.kind if failure.reason in ("failed", "overloaded", "mistake") else None,
         upstream=upstream,
         errors=[_error(sibling) for sibling in failure.siblings],
         undone=undone,

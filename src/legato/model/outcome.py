@@ -24,7 +24,7 @@ class Outcome(msgspec.Struct, eq=False, gc=False):
     `status` is the function's HTTP status, 0 when no answer came. `detail` says in words what went wrong;
     `retry_after` is the function's wish in seconds; `overloaded` marks a refusal by our own limits. `maybe_done` is
     set by the host when an earlier attempt of the same call ended `unknown`: a refusal of the second attempt says
-    nothing about the first.
+    nothing about the first. `private` is for the log alone.
     """
 
     kind: Kind
@@ -34,6 +34,7 @@ class Outcome(msgspec.Struct, eq=False, gc=False):
     retry_after: float | None = None
     overloaded: bool = False
     maybe_done: bool = False
+    private: str = ""
 
     @property
     def effect_possible(self) -> bool:

@@ -28,7 +28,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Exponential with full jitter (`chance` in 0..1 comes from the host), never under the function's own
         `Retry-After`, which is in turn bounded by `max_backoff`.
         """
-        ceiling = min(self.max_backoff, self.backoff * (2.0 ** min(attempt - 1, 60)))
+        ceiling = min(self.max_backoff, self.backoff * (2.0 ** min(attempt - 1, MAX_ATTEMPTS)))
         delay = ceiling * chance
         return delay if retry_after is None else max(delay, min(retry_after, self.max_backoff))
 

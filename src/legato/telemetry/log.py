@@ -1,4 +1,7 @@
-"""JSON lines: the access log and the events worth a line. Written in batches, so that no request waits for a disk."""
+"""JSON lines: the access log and the events worth a line, written together at the end of the event loop's turn.
+
+They are written by the loop itself: a reader of the output that stalls stalls the gateway, too.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ class Log:
     def write(self, event: str, **fields: object) -> None:
         """One line: the time, a stable word for the event, and what is known of it."""
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
-        self._lines.append(_encode(line))
+        try:
+            self._lines.append(_encode(line))
+        except (UnicodeEncodeError, TypeError):  # no line may cost a run
+            self._lines.append(_encode({"time": line["time"], "event": event, "fields": ascii(fields)}))
         if len(self._lines) == 1:
             try:
                 asyncio.get_running_loop().call_soon(self.flush)

@@ -194,15 +194,18 @@ class Pool:
     def _expire_queue(self, now: float) -> None:
         while self._queue:
             waiting = next(iter(self._queue))
+            if len(self._all) < self._limit:  # a connection is being made for each, which has a time of its own
+                self._queue_timer.due = now + QUEUE_TIME
+                self._wheel.watch(self._queue_timer)
+                return
             if waiting.since + QUEUE_TIME > now:
                 self._queue_timer.due = waiting.since + QUEUE_TIME
                 self._wheel.watch(self._queue_timer)
                 return
             del self._queue[waiting]
             self._queue_changed()
-            busy = len(self._all) >= self._limit
-            detail = f"no connection to {self.origin} {'became free' if busy else 'was made'} within {QUEUE_TIME:g} s"
-            waiting.sink.broken(waiting.token, False, detail, busy)
+            detail = f"no connection to {self.origin} became free within {QUEUE_TIME:g} s"
+            waiting.sink.broken(waiting.token, False, detail, True)
 
     def _refuse_all(self, detail: str) -> None:
         while self._queue:

@@ -77,7 +77,8 @@ class ServerProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", transport))
-        self._watch()
+        self._timer.due = self._reader.began + min(self._limits.header_time, self._limits.keep_alive)
+        self._wheel.watch(self._timer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wheel.forget(self._timer)
@@ -112,7 +113,7 @@ class ServerProtocol(HttpToolsProtocol):
             if head is not None and head.length == len(data) - length:
                 reader.reading = IDLE
                 request = Request(self, head, [data[length:]], head.length, reader.last)
-                if self._active is None:
+                if self._active is None and not self.flow.write_paused:
                     self._active = request
                     self._service.serve(request)
                 else:
@@ -142,7 +143,7 @@ class ServerProtocol(HttpToolsProtocol):
         if self._serving:
             return
         self._serving = True
-        while self._active is None and self._reader.queue:
+        while self._active is None and self._reader.queue and not self.flow.write_paused:
             request = self._reader.queue.pop(0)
             self._active = request
             request.started = self._reader.last
@@ -155,7 +156,7 @@ class ServerProtocol(HttpToolsProtocol):
             else:
                 self._hand_to_asgi(request)
         self._serving = False
-        if not self._reader.queue:
+        if not self._reader.queue and not self.flow.write_paused:
             self.flow.resume_reading()  # to see the caller leave
 
     def answer(self, request: Request, status: int, headers: bytes, chunks: Sequence[bytes], size: int) -> None:
@@ -189,6 +190,11 @@ class ServerProtocol(HttpToolsProtocol):
         self._reader.last = monotonic()
         if close:
             self._close()
+            return
+        if self.flow.write_paused:  # the caller does not read its answers: nothing more is done for it until it does
+            self.flow.pause_reading()
+            self._timer.due = self._reader.last + self._limits.keep_alive
+            self._wheel.watch(self._timer)
             return
         if self._reader.queue:
             self._next()
@@ -225,6 +231,18 @@ class ServerProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self._answered(close=False)
 
+    def resume_writing(self) -> None:
+        """The caller has read: go on with what waits."""
+        super().resume_writing()
+        if self._active is not None:
+            return
+        if self._reader.queue:
+            self._next()
+        elif self._half_closed:
+            self.transport.close()
+        else:
+            self.flow.resume_reading()
+
     # Time, and the end.
 
     def shutdown(self) -> None:
@@ -248,7 +266,9 @@ class ServerProtocol(HttpToolsProtocol):
         """What is due: a head or body that does not come, an idle connection, a reader that does not read."""
         if self.transport.is_closing():
             return
-        if self._half_closed:
+        if self.flow.write_paused and self._active is None:
+            self._check_stalled(now)
+        elif self._half_closed:
             self._check_half_closed(now)
         elif self._reader.reading:
             self._check_slow(now)
