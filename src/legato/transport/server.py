@@ -196,6 +196,10 @@ class ServerProtocol(HttpToolsProtocol):
             self._timer.due = self._reader.last + self._limits.keep_alive
             self._wheel.watch(self._timer)
             return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin with what has come, or read on."""
         if self._reader.queue:
             self._next()
         elif self._half_closed:
@@ -234,14 +238,8 @@ class ServerProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """The caller has read: go on with what waits."""
         super().resume_writing()
-        if self._active is not None:
-            return
-        if self._reader.queue:
-            self._next()
-        elif self._half_closed:
-            self.transport.close()
-        else:
-            self.flow.resume_reading()
+        if self._active is None:
+            self._go_on()
 
     # Time, and the end.
 

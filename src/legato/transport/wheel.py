@@ -24,8 +24,7 @@ class Timer(msgspec.Struct, eq=False):
     slot: int = 0  # the wheel's: the tick in whose slot it waits, 0 for none
 
     def expired(self, now: float) -> None:
-        """Called once when `due` has passed; by then `due` is `inf`."""
-        raise NotImplementedError
+        """Called once when `due` has passed; by then `due` is `inf`. What is to happen is the subclass' to say."""
 
 
 class Wheel:
