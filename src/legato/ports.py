@@ -1,4 +1,7 @@
-"""Every port on one page: what the upper layers need, in domain verbs, with what each method guarantees."""
+"""The ports between layers: functions, callers, definitions; in domain verbs, with what each method guarantees.
+
+The transport's own (`Service`, `Sink`) and the kernel's (`LinkedStep`) stand where they are used.
+"""
 
 from __future__ import annotations
 

@@ -18,12 +18,11 @@ class BoundCall:
     """
 
     __slots__ = (
-        "attempts", "begin", "inspected", "is_undo", "key", "meter", "path", "retry", "span", "target", "timeout",
+        "attempts", "begin", "inspected", "is_undo", "key", "meter", "retry", "span", "target", "timeout",
         "took", "unsafe",
     )  # fmt: skip
 
     def __init__(self, call: LinkedCall, target: Target, meter: Meter) -> None:
-        self.path = call.path
         self.key = b"/" + call.key
         self.span = b"%08x" % crc32(call.key)  # the second half of its span id; the first is the run's
         self.target = target
