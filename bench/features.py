@@ -61,15 +61,15 @@ def kernel() -> Work:
 def admission() -> Work:
     """The credential, the route, the hop count: what a head means, worked out when it is first seen."""
     from legato.app import App
-    from legato.formats import read_all
+    from legato.formats import read
     from legato.model.settings import Settings
     from legato.model.source import Source
     from legato.transport.request import Head
 
-    app = App(Settings(tokens=("bench-token",)))
+    app = App(Settings(tokens={"bench-token": ("run",)}), stores=[])
     flow = Source(name="seq", language="native", text=b"flow: seq\nsteps: [a, b, c]\n", origin="seq.yaml")
-    app.orchestrator.deploy(read_all([flow]))
-    app.gateway.serve_flows()
+    app.orchestrator.deploy(read(flow))
+    app.gateway.serve_flows(["seq"])
     head = Head()
     head.path = b"/orchestrate/seq"
     head.fields = {b"host": b"h", b"authorization": b"Bearer bench-token", b"content-type": b"application/json"}

@@ -7,26 +7,28 @@ import functools
 import logging
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
 from types import FrameType
+from typing import Any
+from urllib.parse import unquote
 
 import uvicorn
 from starlette.applications import Starlette
 
 from legato.admin.app import admin_app
+from legato.admin.runs import RunsAPI
+from legato.catalog import Catalog
 from legato.connectors.builtin import BuiltinConnector
 from legato.connectors.http import HttpConnector
 from legato.connectors.python import PythonConnector
 from legato.errors import DefinitionError
-from legato.formats import read_all
+from legato.gateway.credentials import is_loopback
 from legato.gateway.gateway import Gateway
 from legato.gateway.problems import of_failure
 from legato.hosts.inline import InlineHost, InlineRun
-from legato.model.bundle import Bundle
 from legato.model.outcome import Failure
 from legato.model.payload import Payload
 from legato.model.problem import Problem
@@ -34,6 +36,8 @@ from legato.model.settings import Settings
 from legato.orchestrator import Orchestrator
 from legato.ports import Connector, DefinitionStore
 from legato.stores.files import FileStore
+from legato.stores.sqlite import SqliteStore
+from legato.stores.valkey import ValkeyStore
 from legato.telemetry.log import Log
 from legato.telemetry.metrics import Metrics
 from legato.transport.server import ServerProtocol
@@ -45,7 +49,9 @@ FOLD_EVERY = 1.0  # seconds; bounds the memory of times that are noted and not y
 class App:
     """A gateway put together, before it runs. Python functions are imported from the settings' folder."""
 
-    def __init__(self, settings: Settings, log: Log | None = None) -> None:
+    def __init__(
+        self, settings: Settings, log: Log | None = None, stores: Sequence[DefinitionStore] | None = None
+    ) -> None:
         folder = str(Path(settings.folder).resolve())
         if folder not in sys.path:
             sys.path.insert(0, folder)
@@ -54,26 +60,50 @@ class App:
         self.metrics = Metrics()
         self.wheel = Wheel()
         self.http = HttpConnector(self.wheel, settings.limits.answer_body)
-        self.python = PythonConnector()
+        self.python = PythonConnector(shows_errors=settings.dev)
         self.connectors: dict[str, Connector] = {
             "http": self.http,
             "python": self.python,
             "builtin": BuiltinConnector(),
         }
-        self.host = InlineHost(self.wheel, self.log)
+        self.catalog = Catalog(open_stores(settings) if stores is None else stores, self.log)
+        self.host = InlineHost(self.wheel, self.log, settings.limits.recent_runs)
         self.orchestrator = Orchestrator(settings, self.host, self.connectors, self.metrics)
-        self.gateway = Gateway(settings, self.orchestrator, self.log)
+        self.gateway = Gateway(settings, self.orchestrator, self.log, lambda: self.catalog.unread)
         self.stopping_since: float | None = None  # monotonic
         self.metrics.gauge("legato_runs_active", "Runs that have not ended.", "flow", self.host.active)
-        self.metrics.gauge("legato_definitions", "Definitions by state.", "state", self.orchestrator.states)
+        self.metrics.gauge(
+            "legato_definitions", "Definitions by state.", "state", self.orchestrator.states, shared=True
+        )
         self.metrics.gauge("legato_upstream_connections", "Connections to functions.", "state", self.http.connections)
 
     def load(self) -> list[Problem]:
-        """Read and deploy the flows; give every problem found."""
-        bundle, problems = read_flows(self.settings)
-        problems += self.orchestrator.deploy(bundle)
-        self.gateway.serve_flows()
+        """Read the stores and deploy what they hold; give every problem found. Blocks."""
+        self.catalog.load()
+        problems = [Problem(file="store", message=trouble) for trouble in self.catalog.troubles]
+        for _, definition in sorted(self.catalog.definitions.items()):
+            problems += self.orchestrator.deploy(definition).problems
+        self.gateway.serve_flows(self.catalog.definitions)
         return problems
+
+    def _take(self, names: Sequence[str]) -> None:
+        """Serve what has changed in the catalog."""
+        for name in names:
+            definition = self.catalog.definitions.get(name)
+            if definition is None:
+                self.orchestrator.remove(name)
+                continue
+            deployed = self.orchestrator.deploy(definition)
+            self.log.write(
+                "definition",
+                flow=name,
+                origin=definition.origin,
+                change="broken" if deployed.problems else "defined",
+                state=deployed.state,
+                version=None if deployed.flow is None else deployed.flow.version,
+                problems=[str(problem) for problem in deployed.problems],
+            )
+        self.gateway.serve_flows(names)
 
     async def run_once(self, name: str, payload: Payload) -> tuple[int, bytes]:
         """Run a flow without a server: (status, body) as the gateway would answer. Raises UnknownFlow."""
@@ -90,6 +120,30 @@ class App:
 
         self.orchestrator.start(deployed.bound, payload, _Nobody(), reply)
         return await answer
+
+    async def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Answer a request to the API without a server: (status, body). For whoever may write to the stores anyway."""
+        target, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "method": method,
+            "path": unquote(target),
+            "query_string": query.encode(),
+            "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+        }
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        admin = self._admin()
+        async with self._lifespan(admin):
+            await admin(scope, receive, send)
+        return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
     def has_running_threads(self) -> bool:
         """Whether a blocking Python function is still at work after `close`."""
@@ -112,15 +166,30 @@ class App:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
         folding = asyncio.create_task(self._fold_metrics())
+        self.catalog.watch(self._take)
+        self.log.write("started", listen=self.settings.listen, flows=len(self.orchestrator.flows))
         yield
         self.stop()
         folding.cancel()
+        await asyncio.to_thread(self.catalog.close)
         await self.close()
 
     async def _fold_metrics(self) -> None:
         while True:
             await asyncio.sleep(FOLD_EVERY)
             self.metrics.fold()
+            self.metrics.publish()
+
+    def _admin(self) -> Starlette:
+        runs = RunsAPI(self.host, self.log)
+        return admin_app(
+            self.orchestrator,
+            self.catalog,
+            self.metrics,
+            runs,
+            lambda: self.stopping_since is not None,
+            self._lifespan,
+        )
 
     def server(self) -> uvicorn.Server:
         """The server, ready to run. Raises DefinitionError for an address that must not be listened on unprotected."""
@@ -131,7 +200,7 @@ class App:
         )
         kind, host, port = listen_address(settings.listen)
         config = uvicorn.Config(
-            admin_app(self.orchestrator, self.metrics, lambda: self.stopping_since is not None, self._lifespan),
+            self._admin(),
             http=protocol,  # type: ignore[arg-type]
             loop="uvloop",
             lifespan="on",
@@ -183,20 +252,29 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(0)
 
 
-def read_flows(settings: Settings) -> tuple[Bundle, list[Problem]]:
-    """Read every definition that the settings name."""
+def open_stores(settings: Settings) -> list[DefinitionStore]:
+    """The stores that the settings name, those that win first; none of them is touched yet.
+
+    Raises StoreUnavailable where one never can be: a library is missing, say.
+    """
+    files = FileStore(Path(settings.folder) / settings.flows)
+    kind, _, place = settings.store.partition(":")
+    if settings.store == "files":
+        return [files]
+    if kind == "sqlite":
+        return [files, SqliteStore(Path(settings.folder) / place)]
+    return [files, ValkeyStore(settings.store)]
+
+
+def check_flows(settings: Settings) -> tuple[list[Problem], int]:
+    """Every problem that serving the files would meet, found without serving them, and how many flows there are."""
     folder = Path(settings.folder) / settings.flows
-    store: DefinitionStore = FileStore(folder)
-    sources, problems = store.load()
+    app = App(settings, stores=[FileStore(folder)])
+    problems = app.load()
     if settings.flows != Settings().flows and not folder.exists():
         remedy = "make it, or mend `flows` in legato.yaml"
         problems.append(Problem(file=str(folder), message="the folder of flows does not exist", remedy=remedy))
-    return read_all(sources), problems
-
-
-def check_flows(settings: Settings, bundle: Bundle) -> list[Problem]:
-    """Every problem that serving these flows would meet, found without serving them."""
-    return App(settings).orchestrator.deploy(bundle)
+    return problems, len(app.catalog.definitions)
 
 
 def listen_address(listen: str) -> tuple[str, str, int]:
@@ -209,17 +287,8 @@ def listen_address(listen: str) -> tuple[str, str, int]:
 
 def check_exposure(settings: Settings) -> None:
     """Raise DefinitionError where anybody on the network could start flows (contract 5)."""
-    kind, host, _ = listen_address(settings.listen)
-    loopback = kind == "unix" or host == "localhost" or _is_loopback(host)
-    if not (loopback or settings.tokens or settings.open):
+    if not (is_loopback(settings.listen) or settings.tokens or settings.open):
         raise DefinitionError(
             f"refusing to listen on {settings.listen} without a credential: "
             "set LEGATO_TOKEN or auth.tokens, or say --open if everybody may start flows"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -21,6 +21,14 @@ class UnknownFlow(LegatoError):
     """No flow has this name."""
 
 
+class StoreUnavailable(LegatoError):
+    """A store of definitions cannot be reached or used; the message says which, why, and what to do."""
+
+
+class Conflict(LegatoError):
+    """What is stored is not what the writer expected to replace."""
+
+
 class HostStop(BaseException):
     """The process is told to stop (KeyboardInterrupt, SystemExit) while the kernel ran; the host passes it on."""
 

@@ -11,8 +11,8 @@ from legato.errors import DefinitionError, UnknownFlow
 from legato.hosts.bound import BoundProgram
 from legato.hosts.inline import InlineHost
 from legato.kernel import LinkedCall, link
-from legato.model.bundle import Bundle, Definition
-from legato.model.flow import CallStep
+from legato.model.definition import Definition
+from legato.model.flow import CallStep, Flow
 from legato.model.function import Function
 from legato.model.problem import Problem
 from legato.model.settings import Settings
@@ -21,7 +21,10 @@ from legato.telemetry.metrics import Metrics
 
 
 class Deployed:
-    """A definition as it is served: bound and ready, or broken and why."""
+    """A definition as it is served: bound and ready, or broken and why.
+
+    One that is bound and has problems is the version before that in its `definition`, kept in service.
+    """
 
     __slots__ = ("bound", "definition", "problems")
 
@@ -35,23 +38,66 @@ class Deployed:
         """`ok` or `broken` (contract 5)."""
         return "ok" if self.bound is not None else "broken"
 
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that is served."""
+        return None if self.bound is None else self.bound.program.flow
+
+    @property
+    def worries(self) -> list[str]:
+        """What an operator should know of it, in a line each."""
+        name, definition = self.definition.name, self.definition
+        worries: list[str] = []
+        if self.bound is None:
+            worries.append(f"the definition of {name} is broken")
+        elif self.problems:
+            worries.append(f"the definition of {name} is broken; the version before it is served")
+        if definition.shadows:
+            worries.append(f"{name} in {definition.origin} hides {', '.join(definition.shadows)}")
+        if definition.note:
+            worries.append(f"{name}: {definition.note}")
+        return worries
+
 
 class Orchestrator:
-    """Serves the flows of a bundle on a host."""
+    """Serves flows on a host."""
 
     def __init__(
         self, settings: Settings, host: InlineHost, connectors: Mapping[str, Connector], metrics: Metrics
     ) -> None:
         self._settings = settings
+        self._host = host
         self.start = host.start  # every flow runs inline so far
         self._connectors = connectors
         self._metrics = metrics
         self.flows: dict[str, Deployed] = {}
 
-    def deploy(self, bundle: Bundle) -> list[Problem]:
-        """Serve exactly the definitions of `bundle`; a broken one is kept, with its problems, and harms no other."""
-        self.flows = {name: self._deploy(definition) for name, definition in bundle.definitions.items()}
-        return [problem for deployed in self.flows.values() for problem in deployed.problems]
+    def deploy(self, definition: Definition) -> Deployed:
+        """Serve a definition in the place of what has its name; a broken one harms no other."""
+        before = self.flows.get(definition.name)
+        bound = None if before is None else before.bound
+        deployed = self._bound(definition, bound)
+        if deployed.bound is None and definition.draft and bound is not None:
+            deployed.bound = bound
+        self.flows[definition.name] = deployed
+        if bound is not deployed.bound:
+            self.retire(bound)
+        return deployed
+
+    def remove(self, name: str) -> None:
+        """Serve a flow no more; its runs go on to their end."""
+        deployed = self.flows.pop(name, None)
+        if deployed is not None:
+            self.retire(deployed.bound)
+
+    def retire(self, bound: BoundProgram | None) -> None:
+        """Let go of a program as soon as its last run has ended."""
+        if bound is not None:
+            self._host.retire(bound)
+
+    def check(self, definition: Definition) -> tuple[Problem, ...]:
+        """Every problem that serving a definition would meet."""
+        return self._bound(definition, None).problems
 
     def find(self, name: str) -> Deployed:
         """The flow of this name. Raises UnknownFlow."""
@@ -65,15 +111,21 @@ class Orchestrator:
         broken = sum(deployed.bound is None for deployed in self.flows.values())
         return {"ok": len(self.flows) - broken, "broken": broken}
 
-    def _deploy(self, definition: Definition) -> Deployed:
+    def bind(self, flow: Flow) -> BoundProgram:
+        """Link a flow and bind its functions. Raises DefinitionError where that can never work."""
+        return BoundProgram(link(flow), self._bind, self._metrics, self._settings.timeout)
+
+    def _bound(self, definition: Definition, before: BoundProgram | None) -> Deployed:
+        """A definition with its program; `before` goes on if it means the same."""
         if definition.flow is None:
             return Deployed(definition, None, definition.problems)
+        if before is not None and before.program.flow == definition.flow:
+            return Deployed(definition, before, ())
         try:
-            bound = BoundProgram(link(definition.flow), self._bind, self._metrics, self._settings.timeout)
+            return Deployed(definition, self.bind(definition.flow), ())
         except DefinitionError as error:
             problem = Problem(file=definition.origin, message=str(error), remedy="mend the function's entry")
             return Deployed(definition, None, (problem,))
-        return Deployed(definition, bound, ())
 
     def _bind(self, call: LinkedCall) -> Target:
         return bind(call.definition, self._settings, self._connectors)

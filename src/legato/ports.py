@@ -5,14 +5,14 @@ The transport's own (`Service`, `Sink`) and the kernel's (`LinkedStep`) stand wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from legato.model.flow import CallStep
 from legato.model.function import Function
 from legato.model.outcome import Outcome
 from legato.model.payload import Payload
-from legato.model.problem import Problem
-from legato.model.source import Source
+from legato.model.source import Gone, Language, Revision, Source
 
 
 class Attempt(Protocol):
@@ -105,8 +105,60 @@ class Caller(Protocol):
 
 
 class DefinitionStore(Protocol):
-    """Where definitions live."""
+    """Where definitions live. Methods block: a server calls them from a thread; they may be called from any one.
 
-    def load(self) -> tuple[list[Source], list[Problem]]:
-        """Every definition, sorted by name, and what could not be read; one bad definition harms no other."""
+    Where a store cannot be reached or used they raise StoreUnavailable, whose message names the remedy.
+    """
+
+    @property
+    def label(self) -> str:
+        """What messages call it (`valkey://cache:6379/0`); never holds a password."""
+        ...
+
+    def load(self) -> list[Source]:
+        """Every definition, sorted by name; one that cannot be read is there with its trouble, and harms no other."""
+        ...
+
+    def put(self, name: str, language: Language, text: bytes, version: str, expected: str | None = None) -> Source:
+        """Define or redefine; on return it is stored for good, and replaces a definition in the other language, too.
+
+        `version` is the digest of its meaning, kept beside it where the store keeps revisions. `expected` is the
+        digest that the text there must have, "" for none there, None for any; raises Conflict where it differs.
+        """
+        ...
+
+    def delete(self, name: str, expected: str | None = None) -> bool:
+        """Delete every definition of this name; whether there was one. `expected` as in `put`."""
+        ...
+
+    def revisions(self, name: str) -> list[Revision]:
+        """Texts that it has had, newest first, the present one among them; none where the store keeps none."""
+        ...
+
+    def watch(self, listener: StoreListener) -> None:
+        """Start telling what has changed since `load` (or since nothing was known), until `close`.
+
+        From a thread of the store's own, and for ever: a store that is lost is sought again, and whatever changed
+        meanwhile is told then. Our own `put` and `delete` are told like anybody's, in the order of the changes.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop watching, and give back what is held."""
+        ...
+
+
+class StoreListener(Protocol):
+    """Who is told of changes; called from the store's thread, one call at a time."""
+
+    def changed(self, found: Sequence[Source], gone: Sequence[Gone]) -> None:
+        """Definitions are new or have changed, others are no longer there."""
+        ...
+
+    def down(self, why: str) -> None:
+        """The store cannot be reached, for this reason; told once each time."""
+        ...
+
+    def up(self) -> None:
+        """The store is in step again, after `down`; what has changed meanwhile has been told."""
         ...

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE = 20.0  # seconds
+OURS = ("LEGATO_TOKEN", "LEGATO_ADMIN_TOKEN", "CACHE_URL")  # variables that would change what the examples show
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def serving(
     folder: Path, listen: str, variables: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
 ) -> Iterator[Path]:
     """Serve the project in `folder`; gives the file that standard output goes to."""
-    environment = {name: value for name, value in os.environ.items() if name != "LEGATO_TOKEN"} | dict(variables or {})
+    environment = {name: value for name, value in os.environ.items() if name not in OURS} | dict(variables or {})
     output = folder / "output"
     with output.open("wb") as stream:
         process = subprocess.Popen(

@@ -11,13 +11,15 @@ from typing import get_args
 import click
 import msgspec
 import pytest
+from starlette.routing import Route
 
-from legato.admin.app import admin_app
 from legato.app import App
 from legato.cli import main
 from legato.connectors.python import THREADS
 from legato.formats import calls, read_settings, steps
+from legato.formats.credentials import SCOPES, TOKEN_VARIABLES
 from legato.formats.functions import BUILTINS
+from legato.formats.settings import STORE_VARIABLE
 from legato.gateway.problems import of_failure, status_of
 from legato.model.flow import MAX_BRANCHES, MAX_DEPTH, MAX_STEPS, Flow
 from legato.model.function import Function
@@ -43,11 +45,13 @@ def fields(struct: type[msgspec.Struct]) -> set[str]:
 
 def test_every_setting() -> None:
     page = text("docs/reference/settings.md")
-    elsewhere = {"folder", "open", "default_function", "tokens"}
+    elsewhere = {"folder", "open", "default_function", "tokens", "dev"}
     for name in fields(Settings) - elsewhere:
         row(page, name)
     row(page, "auth.tokens")
-    assert {"functions.default", "LEGATO_TOKEN"} <= code_in(page)
+    assert {"functions.default", *TOKEN_VARIABLES, STORE_VARIABLE} <= code_in(page)
+    for scope in SCOPES:
+        row(page, scope)
     assert "--open" in text("docs/reference/cli.md")
 
 
@@ -60,7 +64,10 @@ def test_every_key_of_a_function() -> None:
 
 def test_defaults_are_the_real_ones() -> None:
     page = text("docs/reference/settings.md")
-    top = {name: row(page, name)[2].strip("`") for name in ("listen", "access_log", "flows", "timeout")}
+    top = {
+        name: row(page, name)[2].strip("`")
+        for name in ("listen", "access_log", "flows", "store", "direct_functions", "timeout")
+    }
     limits = {name: row(section(page, "Limits"), name)[1].strip("`") for name in fields(Limits)}
     shown = {name: row(page, name)[2].strip("`") for name in ("timeout", "idempotent", "keyed", "connections")}
     function = {**shown, "timeout": row(section(page, "Functions"), "timeout")[2].strip("`"), "url": "http://f/"}
@@ -113,9 +120,11 @@ def test_every_word_of_a_call() -> None:
 def test_every_route() -> None:
     page = text("docs/reference/http.md")
     app = App(Settings())
-    asgi = admin_app(app.orchestrator, app.metrics, lambda: False, app._lifespan)
-    for route in asgi.routes:
-        assert f"GET {route.path}" in code_in(page)
+    documented = {match.partition("?")[0] for match in re.findall(r"(?:GET|PUT|DELETE)\s/[^`]*", page)}
+    for route in app._admin().routes:
+        assert isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}:
+            assert f"{method} {route.path}" in {re.sub(r"\s", " ", each) for each in documented}
     assert "any method `/orchestrate/{flow}`" in page
 
 
@@ -124,7 +133,9 @@ def test_every_status() -> None:
     nobody_hears = status_of(Failure("disconnect", Outcome("cancelled")))
     statuses = {status_of(Failure(reason, Outcome("unknown"))) for reason in get_args(Reason)} - {nobody_hears}
     for file in SOURCE.rglob("*.py"):
-        statuses |= {int(status) for status in re.findall(r"refus(?:e|al)\((\d{3})\b", file.read_text())}
+        statuses |= {
+            int(status) for status in re.findall(r"(?:refus(?:e|al)|Problematic)\(\s*(\d{3})\b", file.read_text())
+        }
     documented = {
         int(cells[0]) for cells in rows(section(text("docs/reference/http.md"), "Errors")) if len(cells[0]) == 3
     }
@@ -153,7 +164,15 @@ def test_every_outcome() -> None:
 
 
 def options(command: click.Command) -> set[str]:
-    return {name for parameter in command.params if isinstance(parameter, click.Option) for name in parameter.opts}
+    """The options of a command and of all below it."""
+    own = {
+        name
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and not parameter.hidden
+        for name in parameter.opts
+    }
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union(*map(options, below))
 
 
 def test_every_command_and_option() -> None:
@@ -165,7 +184,7 @@ def test_every_command_and_option() -> None:
     for name, command in main.commands.items():
         words = {word for code in code_in(documented[name]) for word in re.findall(r"(?:^|(?<=\s))--?[a-z]+", code)}
         assert words == options(command), name
-    assert options(main) <= code_in(page)
+    assert {"--version"} <= code_in(page)
 
 
 # Operations.
@@ -190,6 +209,7 @@ def test_every_field_of_the_access_log(tmp_path: Path) -> None:
             connection.getresponse().read()
             connection.close()
     lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert lines.pop(0)["event"] == "started"
     assert [line["status"] for line in lines] == [502, 404]
     page = section(text("docs/operations.md"), "Logs")
     assert {field for line in lines for field in line} <= code_in(page)

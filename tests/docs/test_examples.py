@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ import pytest
 from legato.formats import read, read_settings
 from legato.model.source import Source
 from tests.docs.pages import PAGES, Block, blocks, name_of
-from tests.docs.serving import serving
+from tests.docs.serving import OURS, serving
 from tests.support.gateway_process import free_port
 
 BLOCKS = [pytest.param(block, id=f"{name_of(page)}-{n}") for page in PAGES for n, block in enumerate(blocks(page))]
@@ -88,17 +88,17 @@ def test_commands(page: Path, tmp_path: Path) -> None:
                 match [word for word in words if word.split("=")[0] not in variables]:
                     case ["legato", "serve", *rest]:
                         stack.enter_context(serving(tmp_path, listen, variables, rest))
-                    case ["legato", ("check" | "run"), *_] as command:
-                        assert legato(tmp_path, command[1:]).rstrip("\n") == shown.rstrip("\n")
+                    case ["legato", *arguments]:
+                        assert legato(tmp_path, arguments, variables).rstrip("\n") == shown.rstrip("\n")
                     case ["curl", *rest]:
                         assert curl(listen, rest) == shown.rstrip("\n")
                     case command:
                         pytest.fail(f"nobody knows how to try {command}")
 
 
-def legato(folder: Path, arguments: list[str]) -> str:
+def legato(folder: Path, arguments: list[str], variables: Mapping[str, str]) -> str:
     command = [sys.executable, "-m", "legato", *arguments]
-    environment = {name: value for name, value in os.environ.items() if name != "LEGATO_TOKEN"}
+    environment = {name: value for name, value in os.environ.items() if name not in OURS} | dict(variables)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

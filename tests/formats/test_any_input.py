@@ -128,7 +128,7 @@ def test_valid_flows_are_read_alike_from_yaml_and_json(steps: list[Any]) -> None
     as_json = read(Source(name="order", language="fnkit", text=text, origin="x"))
     assert as_yaml.problems == ()
     assert as_yaml.flow is not None
-    assert as_yaml == as_json
+    assert as_yaml.flow == as_json.flow
     assert len(as_yaml.flow.steps) == len(steps)
     check(text)
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from legato.formats import read
-from legato.model.bundle import Definition
+from legato.model.definition import Definition
 from legato.model.flow import Flow
 from legato.model.source import Source
 

@@ -1,10 +1,11 @@
-"""Which reader reads what, and several definitions of one name."""
+"""Which reader reads what."""
 
 from __future__ import annotations
 
 import pytest
 
-from legato.formats import read, read_all
+from legato.formats import language_of, read
+from legato.model.problem import Problem
 from legato.model.source import Source
 
 NATIVE = b"flow: order\nsteps: [a]\n"
@@ -41,29 +42,18 @@ def test_dispatch(text: bytes, suffix: str, dialect: str | None) -> None:
     assert definition.state == ("broken" if dialect is None else "ok")
 
 
-def test_all() -> None:
-    bundle = read_all([source(NATIVE, "yaml"), source(b"", "yaml", "empty"), source(FNKIT, "json", "pipe")])
-    assert {name: each.state for name, each in bundle.definitions.items()} == {
-        "order": "ok",
-        "empty": "broken",
-        "pipe": "ok",
-    }
-    assert [str(problem).split("\n")[0] for problem in bundle.problems] == ["empty.yaml: the file is empty"]
+def test_a_text_without_a_file_name() -> None:
+    assert language_of(FNKIT) == "fnkit"
+    assert language_of(NATIVE) == "native"
+    assert language_of(JSON) == "native"
+    assert language_of(b'{"mode": "sequential", "flow": "x"}') == "native"
+    assert language_of(b"[1]") == "native"
+    assert language_of(b"\xff") == "native"
 
 
-def test_one_name_twice_is_broken_and_names_both() -> None:
-    bundle = read_all([source(FNKIT), source(NATIVE, "yaml"), source(b"", "yml"), source(FNKIT, "json", "pipe")])
-    assert list(bundle.definitions) == ["order", "pipe"]
-    order = bundle.definitions["order"]
-    assert order.flow is None
-    assert order.origin == "order.json, order.yaml, order.yml"
-    assert [problem.message for problem in order.problems] == [
-        "the flow 'order' is defined 3 times: order.json, order.yaml, order.yml",
-        "the file is empty",
-    ]
-    assert order.problems[0].remedy
-    assert bundle.definitions["pipe"].state == "ok"
-
-
-def test_none() -> None:
-    assert read_all([]).definitions == {}
+def test_a_source_that_could_not_be_read() -> None:
+    trouble = Problem(file="order.yaml", message="cannot be read: no permission")
+    source = Source(name="order", language="native", text=b"", origin="order.yaml", trouble=trouble, draft=True)
+    definition = read(source)
+    assert (definition.flow, definition.problems, definition.draft) == (None, (trouble,), True)
+    assert definition.source == source

@@ -6,7 +6,7 @@ import pytest
 
 from legato.formats import read_settings
 from legato.formats.settings import _LIMITS  # pyright: ignore[reportPrivateUsage]
-from legato.model.settings import Limits, Settings
+from legato.model.settings import CALLER_SCOPES, Limits, Settings
 
 
 def read(text: str, environment: dict[str, str] | None = None) -> Settings:
@@ -35,9 +35,9 @@ def test_the_folder_is_kept() -> None:
 
 
 def test_the_variable_adds_a_token() -> None:
-    assert read("", {"LEGATO_TOKEN": "t"}).tokens == ("t",)
-    assert read("auth: {tokens: [a]}", {"LEGATO_TOKEN": "t"}).tokens == ("a", "t")
-    assert read('auth: {tokens: ["${env.LEGATO_TOKEN}"]}', {"LEGATO_TOKEN": "t"}).tokens == ("t",)
+    assert read("", {"LEGATO_TOKEN": "t"}).tokens == {"t": CALLER_SCOPES}
+    assert read("auth: {tokens: [a]}", {"LEGATO_TOKEN": "t"}).tokens == {"a": CALLER_SCOPES, "t": CALLER_SCOPES}
+    assert read('auth: {tokens: ["${env.LEGATO_TOKEN}"]}', {"LEGATO_TOKEN": "t"}).tokens == {"t": CALLER_SCOPES}
 
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "a\n", "\u00e9"])
@@ -53,7 +53,7 @@ def test_tokens_are_a_list(text: str) -> None:
 
 
 def test_a_token_of_digits_stays_text() -> None:
-    assert read("auth: {tokens: ['${env.T}']}", {"T": "12345"}).tokens == ("12345",)
+    assert read("auth: {tokens: ['${env.T}']}", {"T": "12345"}).tokens == {"12345": CALLER_SCOPES}
 
 
 SECRET = "hunter2"

@@ -59,12 +59,12 @@ async def test_a_forwarded_call_that_may_be_repeated_does_not_hide_one_that_may_
     stage: Stage, script: ScriptedConnector, clock: Any
 ) -> None:
     script.script("last", HANG)
-    run = stage.start(flow(call("f", forward=True), call("safe", forward=True), call("safe", id="last")))
+    run = stage.start(flow(call("f", forward="pipeline"), call("safe", forward=True), call("safe", id="last")))
     run.caller_left()
     script.pending[0].settle()
     assert stage.ends[0].failure is None
     script.script("first", HANG)
-    run = stage.start(flow(call("safe", forward=True, id="first")))
+    run = stage.start(flow(call("safe", forward="pipeline", id="first")))
     run.caller_left()
     assert stage.ends[1].failure is not None
 

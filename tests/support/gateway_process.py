@@ -47,6 +47,8 @@ def write_project(folder: Path, flows: Mapping[str, object], settings: Mapping[s
 class GatewayProcess:
     """`python -m legato serve`, from start to end."""
 
+    arguments: tuple[str, ...] = ()
+
     def __init__(self, folder: Path, flows: Mapping[str, object], settings: Mapping[str, Any]) -> None:
         settings = dict(settings)
         self.listen: str = settings.setdefault("listen", f"127.0.0.1:{free_port()}")
@@ -60,10 +62,11 @@ class GatewayProcess:
             self.address = (host.strip("[]"), int(port))
         self.output = folder / "output"
         self.checked = 0  # characters of the output
-        environment = {name: value for name, value in os.environ.items() if name not in ("LEGATO_TOKEN", "CACHE_URL")}
+        ours = ("LEGATO_TOKEN", "LEGATO_ADMIN_TOKEN", "CACHE_URL")
+        environment = {name: value for name, value in os.environ.items() if name not in ours}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "legato", "serve", str(folder)],
+                [sys.executable, "-W", "error", "-m", "legato", "serve", str(folder), *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=output,

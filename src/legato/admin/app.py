@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from starlette.applications import Starlette
@@ -11,15 +11,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from legato.model.problem_document import MEDIA_TYPE, problem_document
+from legato.admin.flows import FlowsAPI
+from legato.admin.problems import as_problem
+from legato.admin.runs import RunsAPI
+from legato.catalog import Catalog
 from legato.orchestrator import Orchestrator
 from legato.telemetry.metrics import Metrics
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
+SHOWN = 100  # worries that /readyz lists: with thousands of broken flows nobody reads them there
+
 
 def admin_app(
-    orchestrator: Orchestrator, metrics: Metrics, stopping: Callable[[], bool], lifespan: Lifespan
+    orchestrator: Orchestrator,
+    catalog: Catalog,
+    metrics: Metrics,
+    runs: RunsAPI,
+    stopping: Callable[[], bool],
+    lifespan: Lifespan,
 ) -> Starlette:
     """Build the app. `stopping` says whether the process is on its way out."""
 
@@ -27,12 +37,15 @@ def admin_app(
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        broken = sorted(name for name, flow in orchestrator.flows.items() if flow.bound is None)
         if stopping():
             return JSONResponse({"status": "stopping"}, 503)
+        if unread := catalog.unread:
+            detail = f"{unread} could not be read yet, so that flows are not known"
+            return JSONResponse({"status": "starting", "detail": detail, "degraded": catalog.troubles}, 503)
+        worries = [worry for _, flow in sorted(orchestrator.flows.items()) for worry in flow.worries]
         body: dict[str, object] = {"status": "ok"}
-        if broken:
-            body["degraded"] = [f"the definition of {name} is broken" for name in broken]
+        if degraded := catalog.troubles + worries:
+            body["degraded"] = degraded[:SHOWN]
         return JSONResponse(body)
 
     async def metrics_text(_: Request) -> Response:
@@ -42,13 +55,7 @@ def admin_app(
         Route("/livez", livez),
         Route("/readyz", readyz),
         Route("/metrics", metrics_text),
+        *FlowsAPI(orchestrator, catalog).routes,
+        *runs.routes,
     ]
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _as_problem})
-
-
-async def _as_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    headers: Mapping[str, str] = error.headers or {}
-    detail = error.detail if error.status_code != 404 else "there is nothing here; flows are at /orchestrate/{flow}"
-    body = problem_document(error.status_code, detail)
-    return Response(body, error.status_code, dict(headers), media_type=MEDIA_TYPE)
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: as_problem})

@@ -6,7 +6,14 @@ import click
 
 from legato import __version__
 from legato.cli.check import check
+from legato.cli.completion import completion
+from legato.cli.dev import dev
+from legato.cli.flows import add, ls, rm, show
+from legato.cli.init import init
+from legato.cli.orchestrate import gateway
 from legato.cli.run import run
+from legato.cli.runs import runs
+from legato.cli.schema import schema
 from legato.cli.serve import serve
 
 
@@ -20,6 +27,10 @@ def main() -> None:
         flow: hello
         steps: [greet, shout]
     \b
+    Start with one that works:
+        legato init shop                 # settings, a flow, functions in Python
+        legato dev shop                  # serve it while you work on it, and see every run
+    \b
     Try it:
         legato check                     # every problem of every file, with place and remedy
         legato serve                     # then POST to http://127.0.0.1:8080/orchestrate/hello
@@ -30,3 +41,13 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(check)
 main.add_command(run)
+main.add_command(schema)
+main.add_command(completion)
+main.add_command(init)
+main.add_command(add)
+main.add_command(ls)
+main.add_command(show)
+main.add_command(rm)
+main.add_command(gateway)
+main.add_command(runs)
+main.add_command(dev)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from legato.app import check_flows, read_flows
+from legato.app import check_flows
 from legato.cli.project import SETTINGS_FILE, settings_or_problems, show
 from legato.formats import read
 from legato.model.problem import Problem
@@ -40,12 +40,8 @@ def _check_project(path: Path) -> tuple[list[Problem], int]:
     settings, problems = settings_or_problems(path)
     if settings is None:
         return problems, 0
-    bundle, problems = read_flows(settings)
-    return problems + check_flows(settings, bundle), len(bundle.definitions)
+    return check_flows(settings)
 
 
 def _check_file(path: Path) -> tuple[list[Problem], int]:
-    source = read_file(path)
-    if isinstance(source, Problem):
-        return [source], 0
-    return list(read(source).problems), 1
+    return list(read(read_file(path)).problems), 1

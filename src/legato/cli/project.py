@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from legato.formats import read_settings
+from legato.formats.addresses import listen_trouble
 from legato.model.problem import Problem
 from legato.model.settings import Settings
 
@@ -32,6 +33,14 @@ def settings_or_problems(path: Path) -> tuple[Settings | None, list[Problem]]:
     except OSError as error:
         raise click.UsageError(f"cannot read {file}: {error.strerror}") from None
     return read_settings(text, str(file), str(file.parent), os.environ)
+
+
+def checked_listen(listen: str) -> str:
+    """An address for `--listen`. Ends with 2 for one that cannot be listened on."""
+    trouble, remedy = listen_trouble(listen)
+    if trouble:
+        raise click.BadParameter(f"{trouble}; {remedy}", param_hint="--listen")
+    return listen
 
 
 def show(problems: Iterable[Problem]) -> None:

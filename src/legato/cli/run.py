@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
-import socket
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
-from legato.app import App, listen_address
+from legato.app import App
+from legato.cli.client import find_gateway
 from legato.cli.project import load_settings
-from legato.errors import UnknownFlow
+from legato.errors import StoreUnavailable, UnknownFlow
 from legato.model.payload import JSON, Payload
 from legato.model.settings import Settings
-
-TIMEOUT = 600.0  # seconds; longer than any run of an inline flow should take
 
 
 @click.command()
@@ -55,59 +53,31 @@ def _input(data: str) -> bytes:
 
 
 def _by_gateway(settings: Settings, name: str, body: bytes) -> tuple[int, bytes] | None:
-    """(status, body) from the gateway, None when none answers. Ends with 3 when it is lost after it has the request."""
-    connection = _connection(settings.listen)
-    try:
-        connection.request("GET", "/livez")
-        probe = connection.getresponse()
-        if probe.status != 200 or probe.read() != b'{"status":"ok"}':
-            return None
-    except (OSError, http.client.HTTPException):
-        connection.close()
+    """(status, body) from the gateway, None when none answers."""
+    gateway = find_gateway(settings)
+    if gateway is None:
         return None
-    headers = {"content-type": "application/json"}
-    if settings.tokens:
-        headers["authorization"] = f"Bearer {settings.tokens[0]}"
-    try:
-        connection.request("POST", f"/orchestrate/{name}", body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        # Running it here as well could do everything twice.
-        click.echo(
-            f"the gateway at {settings.listen} was lost, and with it what became of the run: {error!r}", err=True
-        )
-        sys.exit(3)
-    finally:
-        connection.close()
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-def _connection(listen: str) -> http.client.HTTPConnection:
-    kind, host, port = listen_address(listen)
-    if kind == "unix":
-        return _UnixConnection(host)
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return http.client.HTTPConnection(here, port, timeout=TIMEOUT)
+    return gateway.ask("run", "POST", f"/orchestrate/{quote(name, safe='')}", body, content_type="application/json")
 
 
 async def _here(settings: Settings, name: str, body: bytes) -> tuple[int, bytes]:
-    app = App(settings)
+    try:
+        app = App(settings)
+    except StoreUnavailable as error:
+        raise _unreachable(str(error)) from None
     app.load()
     try:
         return await app.run_once(name, Payload.of(JSON, body))
     except UnknownFlow:
+        if app.catalog.unread:
+            raise _unreachable("\n".join(app.catalog.troubles)) from None
         known = ", ".join(sorted(app.orchestrator.flows)) or f"none in {Path(settings.folder) / settings.flows}"
         return 404, f"there is no flow {name!r}; there are: {known}".encode()
     finally:
+        await asyncio.to_thread(app.catalog.close)
         await app.close()
+
+
+def _unreachable(why: str) -> click.exceptions.Exit:
+    click.echo(why, err=True)
+    return click.exceptions.Exit(3)

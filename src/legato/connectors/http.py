@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from time import time
 from urllib.parse import unquote, urlsplit
+from weakref import WeakValueDictionary
 
 from legato import __version__
 from legato.errors import DefinitionError
 from legato.model.flow import CallStep
 from legato.model.function import Function
 from legato.model.outcome import Kind, Outcome, classify
-from legato.model.payload import EMPTY, Payload
+from legato.model.payload import EMPTY, JSON, Payload
 from legato.model.policy import IDEMPOTENT_METHODS
 from legato.ports import Attempt
 from legato.transport.client import HEAD, AnswerHead
@@ -36,7 +38,8 @@ class HttpConnector:
     def __init__(self, wheel: Wheel, max_answer: int) -> None:
         self._wheel = wheel
         self._max_answer = max_answer
-        self._pools: dict[tuple[Origin, int], Pool] = {}
+        # Held by who is bound to them and, as long as they have connections, by the wheel: functions come and go.
+        self._pools = WeakValueDictionary[tuple[Origin, int], Pool]()
 
     def bind(self, function: Function, step: CallStep) -> HttpTarget:
         """Prepare calls. Raises DefinitionError for a URL or certificate file that cannot be used."""
@@ -53,13 +56,13 @@ class HttpConnector:
 
     def connections(self) -> dict[str, float]:
         """How many upstream connections are idle, busy and connecting."""
-        counts = [pool.counts for pool in self._pools.values()]
+        counts = [pool.counts for pool in list(self._pools.values())]
         totals = [sum(column) for column in zip(*counts, strict=True)] or [0, 0, 0]
         return dict(zip(("idle", "busy", "connecting"), totals, strict=True))
 
     async def close(self) -> None:
         """Close every pool."""
-        for pool in self._pools.values():
+        for pool in list(self._pools.values()):
             await pool.close()
 
 
@@ -77,7 +80,7 @@ class HttpTarget:
         self._forward = step.forward
         self._method = step.method.encode()
         self._plain = not step.forward and self._method not in BODILESS
-        accept = "application/json" if step.forward else "*/*"
+        accept = "application/json" if step.forward == "pipeline" else "*/*"
         self._host = f" HTTP/1.1\r\nhost: {host}\r\nuser-agent: legato/{__version__}\r\naccept: {accept}\r\n".encode()
         self._path = ((path.rstrip("/") + step.path if step.path else path) or "/").encode()
         self._head = self._method + b" " + self._path + self._host
@@ -89,7 +92,8 @@ class HttpTarget:
         """Whether calling twice does no harm, by the function's word or the method's (RFC 9110, 9.2.2)."""
         if self.safe or not self._forward:
             return self.safe
-        return not attempt.payload.size and attempt.caller.method.decode("ascii") in IDEMPOTENT_METHODS
+        becomes_post = attempt.payload.size and self._forward == "pipeline"
+        return not becomes_post and attempt.caller.method.decode("ascii") in IDEMPOTENT_METHODS
 
     def begin(self, attempt: Attempt) -> None:
         """Send the request on a pooled connection."""
@@ -106,14 +110,16 @@ class HttpTarget:
         bodiless = method in BODILESS and (not size or not self._forward)
         if bodiless:
             payload, size = EMPTY, 0
-        head = b"".join((head, attempt.identity, b"" if bodiless else _body_fields(payload), b"\r\n"))
+        # A pipeline's body is JSON where nobody says what it is, as in fnkit: its functions look for that.
+        undeclared = JSON if self._forward == "pipeline" else b""
+        head = b"".join((head, attempt.identity, b"" if bodiless else _body_fields(payload, undeclared), b"\r\n"))
         data = [head, *payload.chunks] if size > COPY_LIMIT else head + payload.body
         self._send(self, attempt, data, HEAD if method == b"HEAD" else 0)
 
     def _forwarded(self, attempt: Attempt) -> tuple[bytes, bytes]:
-        """fnkit's rule: POST when there is a body, else the caller's method; sub-path and query go to every step."""
+        """In a pipeline POST when there is a body, which is fnkit's rule, else the caller's method."""
         caller = attempt.caller
-        method = b"POST" if attempt.payload.size else caller.method
+        method = b"POST" if attempt.payload.size and self._forward == "pipeline" else caller.method
         path = self._path.rstrip(b"/") + caller.rest if caller.rest else self._path
         query = b"?" + caller.query if caller.query else b""
         return method, b"%b %b%b%b" % (method, path, query, self._host)
@@ -129,6 +135,9 @@ class HttpTarget:
     def answered(self, token: Attempt, head: AnswerHead, chunks: list[bytes], size: int) -> None:
         """Classify a complete answer."""
         payload = Payload(head.content_type, chunks, size, head.encoding) if size else EMPTY
+        if not head.content_type and size and self._forward == "pipeline":
+            # fnkit's rule: it has the type of what was sent. What a parallel makes of it does not change by that.
+            payload = Payload(token.payload.content_type, chunks, size, head.encoding, assumed=True)
         status = head.status
         if 200 <= status < 300:
             token.settle(Outcome("ok", payload, status))
@@ -143,11 +152,11 @@ class HttpTarget:
         token.settle(Outcome(kind, detail=detail, overloaded=overloaded))
 
 
-def _body_fields(payload: Payload) -> bytes:
-    """The header lines about a body."""
+def _body_fields(payload: Payload, undeclared: bytes) -> bytes:
+    """The header lines about a body, whose type is `undeclared` where none was given."""
     lines = b"content-length: %d\r\n" % payload.size
-    if payload.size and payload.content_type:
-        lines += b"content-type: %b\r\n" % payload.content_type
+    if payload.size and (content_type := payload.content_type or undeclared):
+        lines += b"content-type: %b\r\n" % content_type
     if payload.encoding:
         lines += b"content-encoding: %b\r\n" % payload.encoding
     return lines
@@ -155,17 +164,25 @@ def _body_fields(payload: Payload) -> bytes:
 
 def parse_url(function: Function) -> tuple[Origin, str, str]:
     """(origin, value of the Host header, path) of a function's URL. Raises DefinitionError when it has none."""
-    parts = urlsplit(function.url)
+    try:
+        return _parse_url(function.url, function.ca)
+    except ValueError as error:
+        raise DefinitionError(f"function {function.name}: {function.url!r} {error}") from None
+
+
+@lru_cache(4096)  # ten thousand flows call the same few functions
+def _parse_url(url: str, ca: str) -> tuple[Origin, str, str]:
+    parts = urlsplit(url)
     if parts.scheme == "http+unix":
         return Origin(socket=unquote(parts.netloc)), "localhost", parts.path
     try:
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise DefinitionError(f"function {function.name}: {function.url!r} is not a URL: {error}") from None
+        raise ValueError(f"is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise DefinitionError(f"function {function.name}: {function.url!r} is not an http, https or http+unix URL")
+        raise ValueError("is not an http, https or http+unix URL")
     tls = parts.scheme == "https"
-    origin = Origin(host=host, port=port or (443 if tls else 80), tls=tls, ca=function.ca)
+    origin = Origin(host=host, port=port or (443 if tls else 80), tls=tls, ca=ca)
     return origin, parts.netloc.rpartition("@")[2], parts.path
 
 

@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import inspect
 import threading
+import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
@@ -27,14 +28,15 @@ THREADS = 32  # blocking functions at once; more wait their turn
 
 
 class PythonConnector:
-    """Binds functions that have a `python` name."""
+    """Binds functions that have a `python` name. `shows_errors` has what they raise printed, for developing."""
 
-    def __init__(self) -> None:
+    def __init__(self, shows_errors: bool = False) -> None:
+        self._shows_errors = shows_errors
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
 
     def bind(self, function: Function, step: CallStep) -> PythonTarget:
         """Import the code. Raises DefinitionError when it is not there or cannot be called."""
-        return PythonTarget(function, step, load_callable(function), self._threads)
+        return PythonTarget(function, step, load_callable(function), self._threads, self._shows_errors)
 
     def is_running(self) -> bool:
         """Whether a function is at work in a thread."""
@@ -49,13 +51,19 @@ class PythonTarget:
     """One Python function as one call step calls it."""
 
     def __init__(
-        self, function: Function, step: CallStep, code: Callable[[Any], Any], threads: ThreadPoolExecutor
+        self,
+        function: Function,
+        step: CallStep,
+        code: Callable[[Any], Any],
+        threads: ThreadPoolExecutor,
+        shows_errors: bool,
     ) -> None:
         self.timeout = step.timeout or function.timeout
         self.safe = function.idempotent or function.keyed or step.idempotent
         self._code = code
         self._is_async = inspect.iscoroutinefunction(code)
         self._threads = threads
+        self._shows_errors = shows_errors
 
     def idempotent(self, attempt: Attempt) -> bool:
         """Whether calling twice does no harm, by the definition's word."""
@@ -88,7 +96,7 @@ class PythonTarget:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # a function that calls sys.exit ends itself, not the gateway
-            return _outcome_of(error)
+            return self._failed(error)
 
     async def _threaded(self, value: object) -> Outcome:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._called, value)
@@ -98,7 +106,13 @@ class PythonTarget:
         try:
             return Outcome("ok", _answer(self._code(value)), 200)
         except BaseException as error:
-            return _outcome_of(error)
+            return self._failed(error)
+
+    def _failed(self, error: BaseException) -> Outcome:
+        if self._shows_errors and not isinstance(error, Refused | ComeAgain):
+            ours = error.__traceback__  # the frame that called the function says nothing to its author
+            traceback.print_exception(type(error), error, ours and ours.tb_next)
+        return _outcome_of(error)
 
 
 def _settle(attempt: Attempt, task: asyncio.Task[Outcome]) -> None:

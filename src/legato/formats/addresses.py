@@ -10,6 +10,7 @@ import re
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 NAME_PLACE = "{name}"
+CACHE_SCHEMES = ("valkey://", "valkeys://", "redis://", "rediss://", "unix://")
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?\.?", re.ASCII)
 _NUMERIC = re.compile(r"[0-9.]+", re.ASCII)
@@ -68,6 +69,27 @@ def _socket_trouble(netloc: str) -> Trouble:
     if len(path) > _MAX_SOCKET_PATH:
         return f"names a socket by more than {_MAX_SOCKET_PATH} bytes", "use a shorter path"
     return _FINE
+
+
+def store_trouble(store: str, of_cache: bool = False) -> Trouble | None:
+    """What is wrong with where definitions are to be kept; None where nothing is.
+
+    A cache is a server; a store may be a file or the folder of flows, too.
+    """
+    if store == "files" or store.startswith("sqlite:"):
+        if of_cache:
+            return "is not the URL of a Valkey or Redis server", "write redis://host:6379"
+        return None if store.removeprefix("sqlite:") else ("names no file", "write sqlite:legato.db")
+    if not store.startswith(CACHE_SCHEMES):
+        examples = "redis://host:6379" if of_cache else "sqlite:legato.db, valkey://host:6379 or files"
+        return "is not a place for definitions", f"write {examples}"
+    try:
+        parts = urlsplit(store)
+        known = parts.path if parts.scheme == "unix" else parts.hostname
+        _ = parts.port
+    except ValueError:
+        known = ""
+    return None if known else ("names no server", "write valkey://host:6379")
 
 
 def listen_trouble(listen: str) -> Trouble:

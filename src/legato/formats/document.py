@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import yaml
 
@@ -74,33 +74,38 @@ def _read_yaml(text: str, report: Report) -> Node | None:
 def _build(text: str, report: Report) -> Node | None:
     builder = Builder(report)
     for event in _events(text):
-        place = (event.start_mark.line + 1, event.start_mark.column + 1)
-        if isinstance(event, yaml.NodeEvent):
+        kind = cast("type[yaml.Event]", type(event))
+        mark = event.start_mark
+        place = (mark.line + 1, mark.column + 1)
+        if kind is yaml.ScalarEvent:
+            plain = not event.style
+            if event.tag or event.anchor:
+                _refuse_properties(event, place, report)
+            # What a tag would make of the text is nobody's to guess.
+            builder.add(Node("broken", place) if event.tag else _scalar(event.value, plain, place, report), plain)
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             _refuse_properties(event, place, report)
-        match event:
-            case yaml.ScalarEvent():
-                plain = event.style is None or event.style == ""
-                # What a tag would make of the text is nobody's to guess.
-                builder.add(Node("broken", place) if event.tag else _scalar(event.value, plain, place, report), plain)
-            case yaml.DocumentStartEvent() if builder.root is not None:
-                report.add(place, "a second document in one file", "one file holds one document: remove the `---`")
-                return builder.root
-            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                kind = "mapping" if isinstance(event, yaml.MappingStartEvent) else "list"
-                if not builder.open(kind, place):
-                    return None
-            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                builder.close()
-            case yaml.AliasEvent():
-                builder.add(Node("broken", place))
-            case _:
-                pass
+            if not builder.open("mapping" if kind is yaml.MappingStartEvent else "list", place):
+                return None
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            builder.close()
+        elif kind is yaml.AliasEvent:
+            _refuse_properties(event, place, report)
+            builder.add(Node("broken", place))
+        elif kind is yaml.DocumentStartEvent and builder.root is not None:
+            report.add(place, "a second document in one file", "one file holds one document: remove the `---`")
+            return builder.root
     return _unless_empty(builder.root)
 
 
-def _events(text: str) -> Iterator[yaml.Event]:
-    events = yaml.parse(text, Loader=_LOADER)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return cast("Iterator[yaml.Event]", events)
+def _events(text: str) -> Iterator[Any]:
+    """The parser's events, without the look ahead that `yaml.parse` makes for each."""
+    loader: Any = _LOADER(text)
+    try:
+        while (event := loader.get_event()) is not None:
+            yield event
+    finally:
+        loader.dispose()
 
 
 def _refuse_properties(event: yaml.NodeEvent, place: Place, report: Report) -> None:
@@ -119,7 +124,7 @@ def _refuse_properties(event: yaml.NodeEvent, place: Place, report: Report) -> N
 
 
 def _scalar(value: str, plain: bool, place: Place, report: Report) -> Node:
-    if _SURROGATE.search(value):
+    if not value.isascii() and _SURROGATE.search(value):
         report.add(place, "an escape stands for half a character", "write both halves, or the character itself")
         return Node("broken", place)
     kind, scalar = core_scalar(value) if plain else ("text", None)
@@ -133,7 +138,7 @@ def _unless_empty(root: Node | None) -> Node | None:
 def _read_json(text: str, report: Report) -> Node | None:
     """Check strictly with the standard parser, then walk the tokens, of which then only the places matter."""
     try:
-        json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_constant)
+        _CHECK(text)
     except json.JSONDecodeError as error:
         remedy = "mend the JSON; text and keys stand in double quotes, no comma before a closing bracket"
         report.add(report.place(min(error.pos, len(text))), f"not valid JSON: {error.msg}", remedy)
@@ -154,9 +159,18 @@ def _read_json(text: str, report: Report) -> Node | None:
             builder.close()
         else:
             quoted = part[0] == '"'
-            builder.add(_scalar(json.loads(part) if quoted else part, not quoted, place, report))
+            value = _unquoted(part) if quoted else part
+            builder.add(_scalar(value, not quoted, place, report))
     return builder.root
 
 
 def _no_constant(word: str) -> object:
     raise ValueError(f"{word} is not a JSON value")
+
+
+_CHECK = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_no_constant).decode
+
+
+def _unquoted(token: str) -> str:
+    """The text of a JSON string that has been checked; most hold no escape."""
+    return json.loads(token) if "\\" in token else token[1:-1]

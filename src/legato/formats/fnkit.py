@@ -43,7 +43,9 @@ def _read(report: Report, root: Node, name: str) -> Flow | None:
         return Flow(name=name, dialect="fnkit", steps=(_parallel(report, steps),))
     if len(steps) > MAX_STEPS:
         report.add(root.fields["steps"].place, f"more than {MAX_STEPS} steps in a pipeline", "split it")
-    return Flow(name=name, dialect="fnkit", steps=tuple(CallStep(function=step, forward=True) for step, _ in steps))
+    return Flow(
+        name=name, dialect="fnkit", steps=tuple(CallStep(function=step, forward="pipeline") for step, _ in steps)
+    )
 
 
 def _read_mode(report: Report, root: Node) -> str:
@@ -82,7 +84,7 @@ def _parallel(report: Report, steps: list[tuple[str, Place]]) -> ParallelStep:
     for name, place in steps:
         if name in branches:
             report.add(place, f"{shown(name)} is in the parallel already", "list it once: results are keyed by name")
-        branches[name] = CallStep(function=name, forward=True)
+        branches[name] = CallStep(function=name, forward="pipeline")
     if len(branches) > MAX_BRANCHES:
         message = f"a parallel of {len(branches)} steps, more than {MAX_BRANCHES}"
         report.add(steps[0][1], message, "split the pipeline")

@@ -24,6 +24,8 @@ _BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")  # the line breaks that liby
 def shown(text: str, limit: int = 60) -> str:
     """`text` as it may stand in a message: in backquotes, short, printable."""
     short = text if len(text) <= limit else text[: limit - 3] + "..."
+    if short.isprintable():
+        return f"`{short}`"
     return "`" + "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in short) + "`"
 
 

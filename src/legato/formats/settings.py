@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 
 import msgspec
 
-from legato.formats.addresses import listen_trouble
+from legato.formats.addresses import listen_trouble, store_trouble
+from legato.formats.credentials import read_tokens
 from legato.formats.document import read_document
 from legato.formats.environment import put_in_variables
 from legato.formats.fields import Fields
 from legato.formats.functions import read_functions
+from legato.formats.naming import read_name
 from legato.formats.report import WHOLE_FILE, Report
-from legato.formats.scalars import DAY, read_text
+from legato.formats.scalars import DAY, read_boolean, read_text
 from legato.formats.tree import Node
 from legato.model.function import Function
+from legato.model.names import fnkit_name_problem
 from legato.model.problem import Problem
 from legato.model.settings import Limits, Settings
 
-TOKEN_VARIABLE = "LEGATO_TOKEN"  # noqa: S105 - a variable's name
+STORE_VARIABLE = "CACHE_URL"  # fnkit's name for it (contract 6)
 
-_KNOWN = ("listen", "auth", "access_log", "flows", "timeout", "limits", "functions")
-_LATER = ("store", "journal", "answer_within")
-_TOKEN = re.compile(r"[\x21-\x7e]+")
+_KNOWN = ("listen", "auth", "access_log", "flows", "store", "timeout", "limits", "functions", "direct_functions")
+_LATER = ("journal", "answer_within")
 _TEBIBYTE = 1024**4
 
 # limit: (its unit, the least, the most)
@@ -39,6 +40,7 @@ _LIMITS: dict[str, tuple[str, float, float]] = {
     "keep_alive": ("duration", 0, DAY),
     "drain": ("duration", 0, DAY),
     "hops": ("count", 1, 1_000),
+    "recent_runs": ("count", 0, 1_000_000),
 }
 
 
@@ -56,7 +58,7 @@ def read_settings(
 
 def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str]) -> Settings:
     for number in range(1, report.lines + 1):
-        if "token" in report.line(number).lower():
+        if any(word in report.line(number).lower() for word in ("token", "store")):
             report.hide(number)
     put_in_variables(report, root, environment)
     fields = Fields(report, root, "the settings", _KNOWN, _LATER)
@@ -70,9 +72,11 @@ def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str
     return Settings(
         folder=folder,
         listen=_read_listen(report, fields.node("listen"), defaults.listen),
-        tokens=_read_tokens(report, fields.node("auth"), environment),
+        tokens=read_tokens(report, fields.node("auth"), environment),
         access_log=fields.boolean("access_log", defaults.access_log),
         flows=fields.text("flows", defaults.flows),
+        store=_read_store(report, fields.node("store"), environment),
+        direct_functions=_read_direct(report, fields.node("direct_functions")),
         default_function=default_function,
         functions={name: _with_ca_beside(function, folder) for name, function in by_name.items()},
         timeout=fields.duration("timeout", defaults.timeout, 0.001, DAY),
@@ -98,24 +102,29 @@ def _read_listen(report: Report, node: Node | None, default: str) -> str:
     return listen or default
 
 
-def _read_tokens(report: Report, auth: Node | None, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The tokens, each once. An empty one is a problem: it would let in whoever sends none."""
-    tokens: list[str] = []
-    if auth is not None:
-        fields = Fields(report, auth, "`auth`", ("tokens",))
-        for node in fields.items("tokens"):
-            report.hide(node.place[0])
-            token = read_text(report, node, "a token")
-            if token is not None and not _TOKEN.fullmatch(token):
-                report.add(node.place, "a token holds a blank or a character that no header can carry", "use another")
-            tokens.append(token or "")
-    if TOKEN_VARIABLE in environment:
-        token = environment[TOKEN_VARIABLE]
-        if not _TOKEN.fullmatch(token):
-            problem = "holds a blank or a character that no header can carry" if token.strip() else "is empty"
-            report.add(WHOLE_FILE, f"the variable {TOKEN_VARIABLE} {problem}", "give it a token, or unset it")
-        tokens.append(token)
-    return tuple(dict.fromkeys(tokens))
+def _read_store(report: Report, node: Node | None, environment: Mapping[str, str]) -> str:
+    """Where definitions are kept; a URL may hold a password, so it is shown in no message."""
+    store = Settings().store
+    if node is not None:
+        report.hide(node.place[0])
+        store = read_text(report, node, "`store`") or store
+        if trouble := store_trouble(store):
+            report.add(node.place, f"`store` {trouble[0]}", trouble[1])
+    if STORE_VARIABLE in environment:
+        store = environment[STORE_VARIABLE]
+        if trouble := store_trouble(store, of_cache=True):
+            report.add(WHOLE_FILE, f"the variable {STORE_VARIABLE} {trouble[0]}", trouble[1])
+    return store
+
+
+def _read_direct(report: Report, node: Node | None) -> bool | tuple[str, ...]:
+    """`true`, or the names of functions."""
+    if node is None:
+        return False
+    if node.kind != "list":
+        return bool(read_boolean(report, node, "`direct_functions`"))
+    names = [read_name(report, item, "a function", fnkit_name_problem) for item in node.items]
+    return tuple(name for name in names if name)
 
 
 def _read_limits(report: Report, node: Node | None) -> Limits:

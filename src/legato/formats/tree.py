@@ -125,11 +125,14 @@ _CONSTANTS: dict[str, tuple[Kind, bool | None]] = {
 _INTEGER = re.compile(r"(?P<decimal>[-+]?[0-9]+)|0o(?P<octal>[0-7]+)|0x(?P<hex>[0-9a-fA-F]+)", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
+_BEGINS = frozenset("0123456789+-.~nNtTfF")  # of everything that is not text
 _MAX_DIGITS = 40  # far beyond 64 bits, far below where Python refuses to convert
 
 
 def core_scalar(text: str) -> tuple[Kind, int | float | bool | None]:
     """What unquoted text means by the YAML 1.2 core schema; JSON's numbers and constants are among it."""
+    if text and text[0] not in _BEGINS:
+        return "text", None
     if (constant := _CONSTANTS.get(text)) is not None:
         return constant
     if len(text) <= _MAX_DIGITS and (match := _INTEGER.fullmatch(text)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from legato.gateway.problems import status_of
+from legato.gateway.problems import answered, passable, status_of
 from legato.model.outcome import Failure
 
 JSON = b"content-type: application/json\r\n"
@@ -18,10 +18,8 @@ def of_failure(failure: Failure, parallel: bool) -> tuple[int, bytes]:
 def _sequential(failure: Failure) -> tuple[int, bytes]:
     """The step's own status with its body; where no answer came, 502 (or what our limits say) with the detail."""
     outcome = failure.outcome
-    if outcome.status and failure.reason == "failed":
-        # Two kinds of status cannot be passed on: one that has no body, and one that is none (RFC 9110, 15).
-        status = outcome.status if outcome.status < 600 and outcome.status != 304 else 502
-        return status, msgspec.json.encode({"error": "Step failed", **_step(failure)})
+    if answered(failure):
+        return passable(outcome.status), msgspec.json.encode({"error": "Step failed", **_step(failure)})
     body = {"error": "Step failed", "step": failure.function, "detail": outcome.detail}
     return status_of(failure), msgspec.json.encode(body)
 
@@ -34,8 +32,7 @@ def _parallel(failure: Failure) -> tuple[int, bytes]:
         "failures": failures,
         "details": msgspec.json.encode(failures[0]).decode(),
     }
-    status = 502 if failure.reason == "failed" else status_of(failure)
-    return status, msgspec.json.encode(body)
+    return status_of(failure), msgspec.json.encode(body)
 
 
 def _step(failure: Failure) -> dict[str, object]:

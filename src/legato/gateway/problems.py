@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from legato.model.outcome import Failure
+from legato.model.outcome import Failure, Outcome
 from legato.model.problem import Problem
 from legato.model.problem_document import MEDIA_TYPE, problem_document
 from legato.transport.request import Answer
@@ -19,8 +19,21 @@ def refusal(status: int, detail: str, headers: bytes = b"", **members: object) -
 
 
 def status_of(failure: Failure) -> int:
-    """The status that a failed run is answered with (contract 5): 502 where a function failed."""
-    return _STATUS.get(failure.reason, 502)
+    """The status that a failed run is answered with (contract 5): 502 where a function failed.
+
+    A loop through gateways stays one all the way back: 508 says what to mend, 502 would say that something is down.
+    """
+    return 508 if failure.outcome.status == 508 else _STATUS.get(failure.reason, 502)
+
+
+def answered(failure: Failure) -> Outcome | None:
+    """The answer that a run failed by, None where it failed otherwise."""
+    return failure.outcome if failure.outcome.status and failure.reason == "failed" else None
+
+
+def passable(status: int) -> int:
+    """A function's status, or 502 for what cannot be passed on: what has no body, what is none (RFC 9110, 15)."""
+    return status if status < 600 and status != 304 else 502
 
 
 def of_failure(failure: Failure, flow: str, run_id: str) -> tuple[int, bytes]:
@@ -65,7 +78,5 @@ def _error(failure: Failure) -> dict[str, object]:
 
 def broken_definition(name: str, problems: tuple[Problem, ...]) -> Answer:
     """503: the flow is there and cannot be served; every problem is told."""
-    errors = [
-        {"file": p.file, "line": p.line, "column": p.column, "detail": p.message, "remedy": p.remedy} for p in problems
-    ]
+    errors = [problem.entry() for problem in problems]
     return refusal(503, f"the definition of {name} is broken", flow=name, errors=errors)

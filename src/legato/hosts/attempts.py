@@ -63,9 +63,11 @@ class Attempts(msgspec.Struct, eq=False):
         if outcome.kind == "ok":
             bound.took(now - self.started)
             run.status = outcome.status
+            run.noted.append((bound, self.number, self.started, now, "ok", outcome.status, ""))
         else:
             bound.meter.count(outcome.kind, now - self.started)
             self._explain(outcome)
+            run.noted.append((bound, self.number, self.started, now, outcome.kind, outcome.status, outcome.detail))
             if self._tries_again(outcome):
                 return
             outcome.maybe_done = self.maybe_done

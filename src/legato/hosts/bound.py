@@ -18,11 +18,13 @@ class BoundCall:
     """
 
     __slots__ = (
-        "attempts", "begin", "inspected", "is_undo", "key", "meter", "retry", "span", "target", "timeout",
-        "took", "unsafe",
+        "attempts", "begin", "function", "inspected", "is_undo", "key", "meter", "path", "retry", "span", "target",
+        "timeout", "took", "unsafe",
     )  # fmt: skip
 
     def __init__(self, call: LinkedCall, target: Target, meter: Meter) -> None:
+        self.path = call.path
+        self.function = call.function
         self.key = b"/" + call.key
         self.span = b"%08x" % crc32(call.key)  # the second half of its span id; the first is the run's
         self.target = target
@@ -38,14 +40,15 @@ class BoundCall:
 
 
 class BoundProgram:
-    """A program ready to be run by a host."""
+    """A program ready to be run by a host. `retired` says that no new run should be expected."""
 
-    __slots__ = ("calls", "least_timeout", "meter", "name", "on_disconnect", "program", "timeout", "took")
+    __slots__ = ("calls", "least_timeout", "meter", "name", "on_disconnect", "program", "retired", "timeout", "took")
 
     def __init__(
         self, program: Program, bind: Callable[[LinkedCall], Target], metrics: Metrics, default_timeout: float
     ) -> None:
         self.program = program
+        self.retired = False
         self.name = program.flow.name
         self.timeout = program.flow.timeout or default_timeout
         self.on_disconnect = program.flow.on_disconnect

@@ -10,6 +10,7 @@ from time import monotonic
 from legato.hosts.attempts import Attempts
 from legato.hosts.bound import BoundProgram
 from legato.hosts.lane import Lane
+from legato.hosts.recent import Noted, RecentRuns
 from legato.kernel import Call, Cancel, Command, Run
 from legato.model.outcome import Failure, Outcome, Reason
 from legato.model.payload import Payload
@@ -49,6 +50,7 @@ class InlineRun(Timer, eq=False, kw_only=True):
     busy: bool = False
     undoing: bool = False
     inbox: deque[tuple[Call, Outcome]] | None = None
+    noted: list[Noted] = []  # attempts that have ended, see recent
 
     def postpone(self, call: Call, outcome: Outcome) -> None:
         """Keep an outcome that came while commands are carried out; the kernel gets it right after them."""
@@ -163,9 +165,10 @@ Reply = Callable[[InlineRun, Payload, Failure | None], None]
 class InlineHost:
     """Starts runs and knows those that have not ended."""
 
-    def __init__(self, wheel: Wheel, log: Log) -> None:
+    def __init__(self, wheel: Wheel, log: Log, recent_runs: int = 0) -> None:
         self.wheel = wheel
         self.log = log
+        self.recent = RecentRuns(recent_runs)
         self._lanes: dict[BoundProgram, Lane[InlineRun]] = {}
         self._idle: asyncio.Event | None = None
 
@@ -213,12 +216,23 @@ class InlineHost:
     def ended(self, run: InlineRun) -> None:
         """Let go of a run."""
         run.lane.leave(run)
+        self.recent.note(run)
+        if run.bound.retired:
+            self.retire(run.bound)
         if self._idle is not None and not any(self.runs()):
             self._idle.set()
 
+    def retire(self, bound: BoundProgram) -> None:
+        """Let go of a program that is served no more, as soon as its last run has ended."""
+        bound.retired = True
+        lane = self._lanes.get(bound)
+        if lane is not None and lane.is_empty:
+            del self._lanes[bound]
+            self.wheel.forget(lane)
+
     def runs(self) -> Iterator[InlineRun]:
         """The runs that have not ended."""
-        for lane in self._lanes.values():
+        for lane in list(self._lanes.values()):
             yield from lane.all()
 
     def active(self) -> dict[str, float]:

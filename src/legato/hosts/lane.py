@@ -36,6 +36,11 @@ class Lane(Timer, Generic[TRun], eq=False, kw_only=True):
             del self.late[run]
             self.wheel.forget(run)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run is left."""
+        return not self.fresh and not self.late
+
     def all(self) -> Iterator[TRun]:
         """The runs that have not ended."""
         yield from list(self.fresh)

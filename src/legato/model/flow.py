@@ -25,8 +25,8 @@ class UndoCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class CallStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call"):
     """Call a function with the current value; its answer is the next value.
 
-    `timeout` (seconds) bounds one attempt. `forward` passes on the caller's method, sub-path and query, as fnkit
-    pipelines do.
+    `timeout` (seconds) bounds one attempt. `forward` passes on the caller's sub-path and query: to a `pipeline`'s step
+    with the method by fnkit's rule, as a `request` with the caller's own.
     """
 
     function: str
@@ -37,7 +37,7 @@ class CallStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     retry: Retry | None = None
     idempotent: bool = False
     undo: UndoCall | None = None
-    forward: bool = False
+    forward: Literal["", "pipeline", "request"] = ""
 
 
 class SequenceStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="steps"):
@@ -72,7 +72,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     description: str = ""
     timeout: float | None = None
     on_disconnect: Literal["", "cancel", "finish"] = ""
-    dialect: Literal["native", "fnkit"] = "native"
+    dialect: Literal["native", "fnkit", "direct"] = "native"
 
     @property
     def version(self) -> str:

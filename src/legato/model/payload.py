@@ -34,7 +34,8 @@ _encode = msgspec.json.encode
 class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A media type (as on the wire, empty when none was given) and a body of `size` bytes in chunks.
 
-    Immutable, so whoever holds one may send it again. `encoding` is a content encoding, empty for none.
+    Immutable, so whoever holds one may send it again. `encoding` is a content encoding, empty for none. `assumed` says
+    that the media type was not given but taken from elsewhere: it is sent on, and says nothing of what is inside.
     """
 
     content_type: bytes
@@ -42,6 +43,7 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
     size: int
     encoding: bytes = b""
     _json: bytes | None = None
+    assumed: bool = False
 
     @classmethod
     def of(cls, content_type: bytes, *chunks: bytes) -> Payload:
@@ -60,6 +62,8 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
     @property
     def is_json(self) -> bool:
         """Whether the media type says JSON: `application/json` or any `+json` (RFC 6839), parameters aside."""
+        if self.assumed:
+            return False
         if self.content_type == JSON:
             return True
         media = self.content_type.split(b";", 1)[0].strip().lower()
@@ -73,7 +77,7 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
         """
         checked = self._json
         if checked is None:
-            if self.content_type == JSON and self.size and not self.encoding:
+            if self.content_type == JSON and self.size and not self.encoding and not self.assumed:
                 checked = self.body  # the plain case of _as_json, which every parallel meets for every branch
                 check_json(checked)
             else:
@@ -89,7 +93,7 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
             check_json(body)
             return body
         media = self.content_type.split(b";", 1)[0].strip().lower()
-        if media in _UNDECLARED:
+        if self.assumed or media in _UNDECLARED:
             try:
                 check_json(body)
                 return body

@@ -6,6 +6,8 @@ import msgspec
 
 from legato.model.outcome import Outcome
 
+LOOP = 508  # RFC 5842, 7.2
+
 MAX_ATTEMPTS = 100  # contract 9: a retry without end is an outage amplifier
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.2
 
@@ -40,8 +42,11 @@ UNDO_RETRY = Retry(attempts=10)
 def worth_another_try(outcome: Outcome, retry: Retry, idempotent: bool, undo: bool) -> bool:
     """Whether the outcome allows another attempt, attempts being left (contract 1).
 
-    An undo call counts every outcome but `refused` as worth another try; it must get through.
+    An undo call counts every outcome but `refused` as worth another try; it must get through. A loop through gateways
+    (508) is as long the next time, and trying again at each of its turns would multiply it.
     """
+    if outcome.status == LOOP:
+        return False
     if outcome.kind == "retryable":
         return True
     if outcome.kind == "unknown":

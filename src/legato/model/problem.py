@@ -23,3 +23,15 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         if self.remedy:
             text += f"\n  remedy: {self.remedy}"
         return text
+
+    def entry(self) -> dict[str, object]:
+        """The problem as a member of `errors[]` in an answer."""
+        entry = {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "detail": self.message,
+            "source": self.source,
+            "remedy": self.remedy,
+        }
+        return {key: value for key, value in entry.items() if value}

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from legato.model.function import Function
+
+# What a token allows: to start flows, to see what there is and what it does, to define flows.
+Scope = Literal["run", "observe", "define"]
+CALLER_SCOPES: tuple[Scope, ...] = ("run", "observe")  # of a token that says nothing of scopes
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -23,18 +29,27 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive: float = 75.0  # idle connections cost memory; longer than the 60 s of usual load balancers
     drain: float = 30.0  # how long a stopping gateway waits for its runs
     hops: int = 8  # a gateway that reaches itself
+    recent_runs: int = 1000  # runs whose steps are remembered for whoever looks; about 1 KiB each
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that can be configured. `folder` is where relative paths start."""
+    """Everything that can be configured. `folder` is where relative paths start.
+
+    `tokens` holds what each token allows. `store` is `sqlite:PATH`, the URL of a Valkey or Redis server, or `files`.
+    `direct_functions` says which functions can be called at `/{function}`: none, all, or those named. `dev` is set by
+    `legato dev`: answers and the log show each step's time.
+    """
 
     folder: str = "."
     listen: str = "127.0.0.1:8080"
-    tokens: tuple[str, ...] = ()
+    tokens: dict[str, tuple[Scope, ...]] = {}
     open: bool = False
     access_log: bool = True
     flows: str = "flows"
+    store: str = "sqlite:legato.db"
+    direct_functions: bool | tuple[str, ...] = False
     default_function: str = "http://{name}:8080"
     functions: dict[str, Function] = {}
     timeout: float = 60.0  # a run's deadline where the flow sets none
     limits: Limits = Limits()
+    dev: bool = False

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import deque
 from datetime import UTC, datetime
 from typing import TextIO
 
 import msgspec
 
 _encode = msgspec.json.encode
+
+EVENTS = 1000  # events besides requests that are remembered for whoever looks
 
 
 class Log:
@@ -21,10 +24,13 @@ class Log:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
         self._lines: list[bytes] = []
+        self.events = deque[dict[str, object]](maxlen=EVENTS)
 
     def write(self, event: str, **fields: object) -> None:
         """One line: the time, a stable word for the event, and what is known of it."""
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
+        if event != "request":
+            self.events.append(line)
         try:
             self._lines.append(_encode(line))
         except (UnicodeEncodeError, TypeError):  # no line may cost a run

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
+from weakref import WeakValueDictionary
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
+
+from legato.telemetry.sharing import Sharing
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
 
@@ -22,7 +27,7 @@ class Meter:
     or by `fold` once a second.
     """
 
-    __slots__ = ("_buckets", "_noted", "_seconds", "ends", "took")
+    __slots__ = ("__weakref__", "_buckets", "_noted", "_seconds", "ends", "took")
 
     def __init__(self) -> None:
         self.ends: dict[str, int] = {}
@@ -52,23 +57,68 @@ class Meter:
             below = upto
         self._buckets[-1] += len(noted) - below
 
-    def histogram(self) -> tuple[list[tuple[str, float]], float]:
-        """Prometheus' buckets (how many took at most so long), and the sum in seconds."""
+    def reading(self) -> Reading:
+        """What it shows now."""
         self.fold()
-        total, rows = 0, list[tuple[str, float]]()
-        for bound, count in zip([*map(str, BOUNDS), "+Inf"], self._buckets, strict=True):
-            total += count
-            rows.append((bound, total))
-        return rows, self._seconds
+        return Reading(ends=dict(self.ends), buckets=list(self._buckets), seconds=self._seconds)
+
+
+class Reading(msgspec.Struct):
+    """What a meter shows; `buckets` are not cumulated, and sorted by BOUNDS."""
+
+    ends: dict[str, int]
+    buckets: list[int]
+    seconds: float
+
+    def add(self, other: Reading) -> None:
+        """Count what another process has counted."""
+        for end, number in other.ends.items():
+            self.ends[end] = self.ends.get(end, 0) + number
+        self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
+        self.seconds += other.seconds
+
+    def histogram(self) -> list[tuple[str, float]]:
+        """Prometheus' buckets: how many took at most so long."""
+        return list(zip([*map(str, BOUNDS), "+Inf"], accumulate(self.buckets), strict=True))
+
+
+class Readings(msgspec.Struct):
+    """All that a process shows."""
+
+    flows: dict[str, Reading] = {}
+    functions: dict[str, Reading] = {}
+    gauges: dict[str, dict[str, float]] = {}
+
+    def add(self, other: Readings) -> None:
+        """Count what another process has counted."""
+        for mine, theirs in ((self.flows, other.flows), (self.functions, other.functions)):
+            for name, reading in theirs.items():
+                if name in mine:
+                    mine[name].add(reading)
+                else:
+                    mine[name] = reading
+        for name, values in other.gauges.items():
+            for label, value in values.items():
+                gauge = self.gauges.setdefault(name, {})
+                gauge[label] = gauge.get(label, 0) + value
+
+
+class _Gauge(msgspec.Struct):
+    help_text: str
+    label: str
+    read: Callable[[], Mapping[str, float]]
+    shared: bool
 
 
 class Metrics:
     """All meters of a process, by flow and by function."""
 
     def __init__(self) -> None:
-        self._flows: dict[str, Meter] = {}
-        self._functions: dict[str, Meter] = {}
-        self._gauges: list[tuple[str, str, str, Callable[[], Mapping[str, float]]]] = []
+        # Flows and functions come and go; a meter is there as long as somebody counts with it.
+        self._flows = WeakValueDictionary[str, Meter]()
+        self._functions = WeakValueDictionary[str, Meter]()
+        self._gauges: dict[str, _Gauge] = {}
+        self._sharing: Sharing | None = None
 
     def flow(self, name: str) -> Meter:
         """The meter of a flow, made at first use."""
@@ -83,26 +133,53 @@ class Metrics:
         for meter in (*self._flows.values(), *self._functions.values()):
             meter.fold()
 
-    def gauge(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
-        """Have a gauge read at scrape time: `read` gives values by label value."""
-        self._gauges.append((name, help_text, label, read))
+    def gauge(
+        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]], shared: bool = False
+    ) -> None:
+        """Have a gauge read at scrape time: `read` gives values by label value.
+
+        `shared` says that every process shows the same; otherwise theirs are added up.
+        """
+        self._gauges[name] = _Gauge(help_text, label, read, shared)
+
+    def share(self, folder: str) -> None:
+        """Show what all processes have counted that share by this folder, not only this one."""
+        self._sharing = Sharing(folder)
+
+    def publish(self) -> None:
+        """Let the other processes know what has been counted; to be called now and then."""
+        if self._sharing is not None:
+            self._sharing.write(msgspec.msgpack.encode(self._readings(shared=False)))
+
+    def _readings(self, shared: bool) -> Readings:
+        return Readings(
+            flows={name: meter.reading() for name, meter in self._flows.items()},
+            functions={name: meter.reading() for name, meter in self._functions.items()},
+            gauges={name: dict(gauge.read()) for name, gauge in self._gauges.items() if shared or not gauge.shared},
+        )
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus' collector protocol."""
+        readings = self._readings(shared=True)
+        for data, lives in () if self._sharing is None else self._sharing.read():
+            other = msgspec.msgpack.decode(data, type=Readings)
+            if not lives:
+                other.gauges.clear()
+            readings.add(other)
         runs = CounterMetricFamily("legato_runs", "Runs that ended.", labels=["flow", "outcome"])
         run_seconds = HistogramMetricFamily("legato_run_seconds", "How long runs took.", labels=["flow"])
-        for name, meter in sorted(self._flows.items()):
-            _add(runs, run_seconds, name, meter)
+        for name, reading in sorted(readings.flows.items()):
+            _add(runs, run_seconds, name, reading)
         calls = CounterMetricFamily("legato_calls", "Attempts that ended.", labels=["function", "outcome"])
         call_seconds = HistogramMetricFamily("legato_call_seconds", "How long attempts took.", labels=["function"])
-        for name, meter in sorted(self._functions.items()):
-            _add(calls, call_seconds, name, meter)
+        for name, reading in sorted(readings.functions.items()):
+            _add(calls, call_seconds, name, reading)
         yield from (runs, run_seconds, calls, call_seconds)
-        for name, help_text, label, read in self._gauges:
-            gauge = GaugeMetricFamily(name, help_text, labels=[label])
-            for value, number in read().items():
-                gauge.add_metric([value], number)
-            yield gauge
+        for name, gauge in self._gauges.items():
+            family = GaugeMetricFamily(name, gauge.help_text, labels=[gauge.label])
+            for value, number in readings.gauges[name].items():
+                family.add_metric([value], number)
+            yield family
 
     def render(self) -> bytes:
         """The text exposition format, version 0.0.4."""
@@ -111,8 +188,7 @@ class Metrics:
         return generate_latest(registry)
 
 
-def _add(counter: CounterMetricFamily, histogram: HistogramMetricFamily, name: str, meter: Meter) -> None:
-    rows, seconds = meter.histogram()
-    histogram.add_metric([name], rows, seconds)
-    for end, number in sorted(meter.ends.items()):
+def _add(counter: CounterMetricFamily, histogram: HistogramMetricFamily, name: str, reading: Reading) -> None:
+    histogram.add_metric([name], reading.histogram(), reading.seconds)
+    for end, number in sorted(reading.ends.items()):
         counter.add_metric([name, end], number)

@@ -1,4 +1,4 @@
-"""Fakes to test flows and hosts with: a connector that follows a script, time that tests move, a host on a stage.
+"""Fakes to test flows and hosts with: a scripted connector, time that tests move, a host on a stage, stores in memory.
 
 Part of the product: who extends Legato tests with what Legato is tested with. Nothing of the gateway imports this.
 """
@@ -6,11 +6,13 @@ Part of the product: who extends Legato tests with what Legato is tested with. N
 from legato.testing.clock import ManualClock, run_in_manual_time
 from legato.testing.scripted import Act, ScriptedAttempt, ScriptedConnector, ok, refused, retryable, unknown
 from legato.testing.stage import Ended, Stage
+from legato.testing.stores import MemoryStore
 
 __all__ = [
     "Act",
     "Ended",
     "ManualClock",
+    "MemoryStore",
     "ScriptedAttempt",
     "ScriptedConnector",
     "Stage",

@@ -1,0 +1,101 @@
+"""`/api/runs`: what the last runs did. Inline runs are in this process' memory alone, the last ones of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from legato.admin.problems import Problematic, number
+from legato.hosts.inline import InlineHost
+from legato.hosts.recent import RunDocument
+from legato.telemetry.log import Log
+
+PAGE = 50
+STATES = ("running", "undoing", "succeeded", "failed", "undone", "cancelled")
+
+
+class RunsAPI:
+    """The routes."""
+
+    def __init__(self, host: InlineHost, log: Log) -> None:
+        self._host = host
+        self._log = log
+        self.routes = [
+            Route("/api/runs", self.list, methods=["GET"]),
+            Route("/api/runs/{id}", self.show, methods=["GET"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """`?inline=true&flow=&state=&since=&limit=&cursor=`: newest first; `cursor` is the last id of the page before.
+
+        With `inline=true` also per-function counters over the runs that are remembered, and the last events.
+        """
+        query = request.query_params
+        limit, since = number(query, "limit", PAGE, 1, 1000), _since(query.get("since"))
+        inline, state = query.get("inline", "false"), query.get("state")
+        if inline not in ("true", "false"):
+            raise Problematic(400, f"`inline` is `true` or `false`, not {inline!r}")
+        if state is not None and state not in STATES:
+            raise Problematic(400, f"`state` is one of {', '.join(STATES)}, not {state!r}")
+        if inline == "false":
+            return _json({"runs": []})  # of durable runs there are none
+        found = self._matching(query.get("flow"), state, since)
+        if (cursor := query.get("cursor")) is not None:
+            found = _after(found, cursor)
+        runs = list(islice(found, limit + 1))
+        body: dict[str, object] = {"runs": runs[:limit]}
+        if len(runs) > limit:
+            body["cursor"] = runs[limit - 1].id
+        body["functions"] = self._host.recent.functions()
+        body["events"] = list(self._log.events)[: -limit - 1 : -1]
+        return _json(body)
+
+    async def show(self, request: Request) -> Response:
+        """A run that has not ended, or is remembered."""
+        run_id = request.path_params["id"]
+        for run in self._all():
+            if run.id == run_id:
+                return _json(run)
+        raise Problematic(404, f"there is no run {run_id!r}; of inline runs only the last are remembered", run=run_id)
+
+    def _all(self) -> Iterator[RunDocument]:
+        return self._host.recent.documents(list(self._host.runs()))
+
+    def _matching(self, flow: str | None, state: str | None, since: str) -> Iterator[RunDocument]:
+        for run in self._all():
+            if (flow is None or run.flow == flow) and (state is None or run.state == state) and run.started >= since:
+                yield run
+
+
+def _after(runs: Iterator[RunDocument], cursor: str) -> Iterator[RunDocument]:
+    for run in runs:
+        if run.id == cursor:
+            return runs
+    raise Problematic(400, "the run in `cursor` is not remembered any more: begin again without one")
+
+
+def _since(text: str | None) -> str:
+    """A time in the form of the documents, which compare as text."""
+    if text is None:
+        return ""
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + came as a blank
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError):
+        raise Problematic(400, f"`since` is a time like 2026-01-31T12:00:00Z, not {text!r}") from None
+
+
+def _json(body: object) -> Response:
+    try:
+        text = msgspec.json.encode(body, enc_hook=repr)
+    except UnicodeEncodeError:  # what a function says may be no text that can be sent as it is
+        text = json.dumps(msgspec.to_builtins(body, enc_hook=repr)).encode()
+    return Response(text, media_type="application/json")

@@ -1,0 +1,152 @@
+"""Several gateways on one address: a parent that starts them, replaces what dies, and passes on the signal to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import NamedTuple, NoReturn
+
+import click
+
+from legato.app import check_exposure, listen_address
+from legato.errors import DefinitionError
+from legato.model.settings import Settings
+
+SHORT_LIFE = 5.0  # seconds; a worker that lived for less is not started again at once
+PAUSE = 1.0
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+class Worker(NamedTuple):
+    """What a worker has from its parent.
+
+    `shared` is the socket that all accept from, `leash` a pipe that ends with the parent, `folder` where they keep
+    their counters. `speaks` says that it is the one to tell what it found at the start.
+    """
+
+    shared: socket.socket
+    leash: int
+    folder: str
+    speaks: bool
+
+
+Serve = Callable[[Settings, Worker], None]
+
+
+def serve_with_workers(settings: Settings, count: int, serve: Serve) -> NoReturn:
+    """Keep `count` workers serving until told to stop; ends the process."""
+    try:
+        check_exposure(settings)
+        shared = _bind(settings)
+    except DefinitionError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        click.echo(f"cannot listen on {settings.listen}: {error.strerror}", err=True)
+        sys.exit(1)
+    with shared, tempfile.TemporaryDirectory(prefix="legato-") as folder:
+        crew = _Crew(settings, shared, serve, folder)
+        click.echo(f"legato serves on {settings.listen} with {count} workers", err=True)
+        status = crew.work(count)
+    sys.exit(status)
+
+
+class _Crew:
+    def __init__(self, settings: Settings, shared: socket.socket, serve: Serve, folder: str) -> None:
+        self._settings = settings
+        self._shared = shared
+        self._serve = serve
+        self._folder = folder
+        self._held, self._leash = os.pipe()  # its writing end is ours alone: it ends when we do
+        self._started: dict[int, float] = {}
+        self._stopping = False
+
+    def work(self, count: int) -> int:
+        """Exit status: 0 when told to stop, that of a worker which cannot serve at all."""
+        for number in STOPPING:
+            signal.signal(number, self._stop)
+        for number in range(count):
+            self._start(speaks=number == 0)
+        while self._started:
+            try:
+                pid, result = os.wait()
+            except InterruptedError:
+                continue
+            lived = time.monotonic() - self._started.pop(pid)
+            if self._stopping:
+                continue
+            status = os.waitstatus_to_exitcode(result)
+            if status in (2, 3):  # wrong usage, no store: another would end the same way
+                self._stop(signal.SIGTERM, None)
+                self._reap()
+                return status
+            click.echo(f"worker {pid} ended with {status}: another takes its place", err=True)
+            if lived < SHORT_LIFE:
+                time.sleep(PAUSE)
+            if not self._stopping:
+                self._start()
+        return 0
+
+    def _start(self, speaks: bool = False) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # a child must not take one as if it were the parent
+        pid = os.fork()
+        if pid:
+            self._started[pid] = time.monotonic()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+            return
+        status = 1
+        try:
+            os.setsid()  # Ctrl-C is for the parent, which passes it on, once
+            for number in STOPPING:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+            os.close(self._leash)
+            self._serve(self._settings, Worker(self._shared, self._held, self._folder, speaks))
+            status = 0
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else 1
+        except click.ClickException as error:
+            error.show()
+            status = error.exit_code
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)  # what the parent has to do at its end is not the child's
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        """Pass the signal on; a second one makes workers end at once, as it does a gateway alone."""
+        self._stopping = True
+        for pid in list(self._started):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    def _reap(self) -> None:
+        for pid in list(self._started):
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """The socket that all workers accept from. Raises OSError."""
+    kind, host, port = listen_address(settings.listen)
+    if kind == "unix":
+        shared = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        if os.path.exists(host) and stat.S_ISSOCK(os.stat(host).st_mode):
+            os.unlink(host)  # of a gateway that was killed; one that lives would not be found any more
+        shared.bind(host)
+    else:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        shared = socket.socket(family, socket.SOCK_STREAM)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        shared.bind(address)
+    shared.listen(4096)
+    return shared
