@@ -58,6 +58,24 @@ def kernel() -> Work:
     return work
 
 
+def remembering() -> Work:
+    from types import SimpleNamespace
+    from typing import Any
+
+    from legato.hosts.recent import RecentRuns
+
+    recent = RecentRuns(1000)
+    call: Any = object()
+    kernel = SimpleNamespace(failure=None)
+
+    def work() -> None:
+        noted = [(call, 1, 1.0, 2.0, "ok", 200, "") for _ in range(3)]
+        run: Any = SimpleNamespace(noted=noted, kernel=kernel, id=b"", bound=call, started=1.0, now=2.0)
+        recent.note(run)
+
+    return work
+
+
 def admission() -> Work:
     """The credential, the route, the hop count: what a head means, worked out when it is first seen."""
     from legato.app import App
@@ -192,6 +210,7 @@ FEATURES: list[Feature] = [
     Feature("run id, idempotency keys, trace headers", identity),
     Feature("metrics of three calls and the run", metrics),
     Feature("deadline and timeouts", deadlines),
+    Feature("remembering what each step did", remembering),
     Feature("checking and splicing JSON (parallel)", joining),
     Feature("a head seen before", memo, 4),
     Feature("a request head not seen before: parsing", request_parse),

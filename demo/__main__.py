@@ -6,6 +6,8 @@ Exit: 0 if every answer was what it should be, 1 if not.
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from typing import Any, cast
 
 from demo.functions import FUNCTIONS
 from demo.processes import Call, Function, Gateway, Trouble
-from demo.scenes import FNKIT, NATIVE, TOKEN, Scene
+from demo.scenes import ADMIN_TOKEN, FNKIT, LIVE, NATIVE, TOKEN, Command, Scene
 from demo.show import calls_table, curl, pretty, say
 
 PATIENCE = 2.0  # seconds for a function's own word about a call that has been answered
@@ -37,12 +39,13 @@ class Demo:
             function = self._functions[name] = Function(name)
             self._stack.callback(function.stop)
         self._environment = {function.variable: function.port() for function in self._functions.values()}
-        self._environment["LEGATO_TOKEN"] = TOKEN
+        self._environment |= {"LEGATO_TOKEN": TOKEN, "LEGATO_ADMIN_TOKEN": ADMIN_TOKEN}
         for name, function in self._functions.items():
             say(f"  {name:16} port {self._environment[function.variable]}, process {function.process.pid}")
 
     def start_gateway(self, settings: str) -> Gateway:
-        gateway = Gateway(settings, self._environment, self._folder / f"{settings}.log")
+        own = {"STORE": str(self._folder / f"{settings}.db")}
+        gateway = Gateway(settings, self._environment | own, self._folder / f"{settings}.log")
         self._stack.callback(gateway.stop)
         gateway.wait()
         say(f"  legato serve demo/{settings}: port {gateway.port}, process {gateway.process.pid}")
@@ -67,6 +70,15 @@ class Demo:
             say(calls_table(calls, began, took))
             self._check_calls(scene, calls)
 
+    def command(self, command: Command, gateway: Gateway) -> None:
+        """Run a command, show what it prints, and note what is wrong with it."""
+        say(f"\n--- {command.title}\n$ legato {shlex.join(command.arguments)}")
+        status, printed = gateway.legato(*command.arguments)
+        if printed:
+            say(printed.rstrip())
+        if status or not re.search(command.shows, printed, re.MULTILINE):
+            self._note(command, f"expected exit 0 and {command.shows!r}")
+
     def _calls(self, scene: Scene, run: str) -> list[Call]:
         found: list[Call] = []
         for name in dict.fromkeys(scene.calls):
@@ -88,8 +100,8 @@ class Demo:
         elif names != list(scene.calls):
             self._note(scene, f"expected calls of {', '.join(scene.calls)}, in this order")
 
-    def _note(self, scene: Scene, what: str) -> None:
-        self.wrong.append(f"{scene.title} {what}")
+    def _note(self, shown: Scene | Command, what: str) -> None:
+        self.wrong.append(f"{shown.title} {what}")
         say(f"WRONG: {what}")
 
 
@@ -117,6 +129,12 @@ def run() -> int:
         gateway = demo.start_gateway("fnkit.yaml")
         for scene in FNKIT:
             demo.play(scene, gateway)
+        say("\nDefinitions live: the same gateway, without a restart.")
+        for shown in LIVE:
+            if isinstance(shown, Command):
+                demo.command(shown, gateway)
+            else:
+                demo.play(shown, gateway)
         say("\nStopping every process that was started.")
     for wrong in demo.wrong:
         say(f"WRONG: {wrong}")

@@ -1,7 +1,7 @@
-"""The sample functions. Each is an HTTP server in its own process: `python -m demo.functions NAME`.
+"""The sample functions. Each is an HTTP server in its own process: `python -m demo.functions NAME [PORT]`.
 
-Prints the port it listens on, then a line of JSON for each call. Ends with its standard input, so that none outlives
-the demo.
+Prints the port it listens on, then a line of JSON for each call. With a PORT, it listens on every interface until it is
+told to stop; without one, on loopback, and ends with its standard input, so that none outlives the demo.
 """
 
 from __future__ import annotations
@@ -100,13 +100,14 @@ class Handler(BaseHTTPRequestHandler):
         """The line above says it all."""
 
 
-def main(name: str) -> None:
+def main(name: str, port: str = "") -> None:
     Handler.function = name
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = ThreadingHTTPServer(("0.0.0.0", int(port)) if port else ("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=not port).start()
     print(server.server_address[1], flush=True)
-    sys.stdin.read()
+    if not port:
+        sys.stdin.read()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

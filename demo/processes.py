@@ -20,6 +20,11 @@ HERE = Path(__file__).resolve().parent
 STARTING = 20.0  # seconds; a loaded machine is slow at importing
 STOPPING = 10.0
 
+# What a user has set for gateways elsewhere is not for this one.
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "CACHE_URL" and not name.startswith("LEGATO_")
+}
+
 
 class Trouble(Exception):
     """Something could not be started; the text says what."""
@@ -92,13 +97,14 @@ class Gateway:
     """`legato serve` in its own process, on a port that is free."""
 
     def __init__(self, settings: str, environment: Mapping[str, str], log: Path) -> None:
-        self.settings = settings
         self.port = _free_port()
+        self._settings = HERE / settings
+        self._environment = {**ENVIRONMENT, **environment, "GATEWAY_PORT": str(self.port)}
         self._log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "legato", "serve", str(HERE / settings)],
-                env={**os.environ, **environment, "GATEWAY_PORT": str(self.port)},
+                [sys.executable, "-m", "legato", "serve", str(self._settings)],
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -127,6 +133,20 @@ class Gateway:
             return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
         finally:
             connection.close()
+
+    def legato(self, *arguments: str) -> tuple[int, str]:
+        """One command, which speaks to this gateway: (exit status, what it prints)."""
+        done = subprocess.run(
+            [sys.executable, "-m", "legato", *arguments, "--project", str(self._settings)],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=STARTING,
+            check=False,
+        )
+        return done.returncode, done.stdout
 
     def stop(self) -> None:
         """End the process; it answers first what it has begun."""

@@ -7,7 +7,9 @@ from typing import Any
 
 from demo.functions import BUSY, DECLINED
 
-TOKEN = "demo-token"  # a user of the demo may read it, nobody else can reach it
+# A user of the demo may read them, nobody else can reach it.
+TOKEN = "demo-token"
+ADMIN_TOKEN = "demo-admin-token"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,15 @@ class Scene:
     together: bool = False
     whole: bool = True
     token: str = TOKEN
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line to the gateway that serves. `shows` is a pattern that what it prints must hold."""
+
+    title: str
+    arguments: tuple[str, ...]
+    shows: str = ""
 
 
 ORDER = {"orderId": 123, "total": 120, "payment": "p-123", "email": "sent"}
@@ -115,5 +126,49 @@ FNKIT = (
         status=402,
         answer={"error": "Step failed", "step": "charge-payment", "status": 402, "body": DECLINE},
         calls=("validate-order", "charge-payment"),
+    ),
+)
+
+LIVE: tuple[Scene | Command, ...] = (
+    Command(
+        title="A pipeline is defined while the gateway serves.",
+        arguments=("add", "quick-order", "--steps", "validate-order,charge-payment"),
+        shows="^quick-order is defined: validate-order, charge-payment$",
+    ),
+    Scene(
+        title="It is served at once.",
+        flow="quick-order",
+        body='{"orderId": 123}',
+        status=200,
+        answer={"orderId": 123, "total": 120, "payment": "p-123"},
+        calls=("validate-order", "charge-payment"),
+    ),
+    Command(
+        title="It is defined anew.",
+        arguments=("add", "quick-order", "--steps", "validate-order,charge-payment,send-email"),
+        shows="^quick-order is defined: validate-order, charge-payment, send-email$",
+    ),
+    Scene(
+        title="The new one is served.",
+        flow="quick-order",
+        body='{"orderId": 123}',
+        status=200,
+        answer=ORDER,
+        calls=ORDER_CALLS,
+    ),
+    Command(
+        title="What the two runs did, with the milliseconds of each step.",
+        arguments=("runs", "ls", "--inline", "--flow", "quick-order"),
+        shows=r" succeeded .* validate-order \S+, charge-payment \S+, send-email \S+\n"
+        r".* succeeded .* validate-order \S+, charge-payment \S+$",
+    ),
+    Command(title="It is deleted.", arguments=("rm", "quick-order")),
+    Scene(
+        title="And gone: the answer names those there are.",
+        flow="quick-order",
+        body='{"orderId": 123}',
+        status=404,
+        answer={"detail": "there is no flow 'quick-order'", "flows": ["enrich-user", "process-order"]},
+        whole=False,
     ),
 )

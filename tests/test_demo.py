@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 import demo.__main__ as program
-from demo.scenes import FNKIT, NATIVE
+from demo.scenes import FNKIT, LIVE, NATIVE, Command, Scene
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "demo")
+ELSEWHERE = {"CACHE_URL": "redis://127.0.0.1:1", "LEGATO_TOKEN": "another", "LEGATO_ADMIN_TOKEN": "another"}
 
 
 def processes(output: str) -> list[int]:
@@ -36,12 +37,17 @@ def is_gone(process: int, patience: float = 5.0) -> bool:
 
 
 def test_everything_is_shown_and_right() -> None:
-    done = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    environment = {**os.environ, **ELSEWHERE}
+    done = subprocess.run(
+        COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, env=environment
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    for scene in (*NATIVE, *FNKIT):
-        assert f"--- {scene.title}" in done.stdout
-        assert f"-d '{scene.body}'" in done.stdout
+    for shown in (*NATIVE, *FNKIT, *LIVE):
+        assert f"--- {shown.title}" in done.stdout
+        assert (
+            f"-d '{shown.body}'" if isinstance(shown, Scene) else "$ legato " + " ".join(shown.arguments)
+        ) in done.stdout
     assert '{"orderId": 123, "total": 120, "payment": "p-123", "email": "sent"}' in done.stdout
     assert '"get-history": [{"action": "login", "ts": "2025-01-01"}]' in done.stdout
     assert '"undone": ["validate-order"]' in done.stdout
@@ -49,6 +55,7 @@ def test_everything_is_shown_and_right() -> None:
     assert done.stdout.endswith("Every answer was what it should be.\n")
     assert len(processes(done.stdout)) == 9
     assert all(is_gone(process) for process in processes(done.stdout))
+    assert not list((ROOT / "demo").rglob("*.db*"))
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -75,10 +82,15 @@ def test_a_wrong_answer_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         replace(NATIVE[0], together=True),
         replace(NATIVE[-1], answer={"title": "Forbidden"}),
     ]
+    wrong_commands = [
+        Command(title="There is no such flow.", arguments=("rm", "nothing")),
+        Command(title="It shows something else.", arguments=("ls",), shows="quick-order"),
+    ]
     monkeypatch.setattr(program, "NATIVE", (NATIVE[0], *wrong))
     monkeypatch.setattr(program, "FNKIT", ())
+    monkeypatch.setattr(program, "LIVE", (*LIVE, *wrong_commands))
     assert program.run() == 1
     output = capsys.readouterr().out
-    assert output.count("\nWRONG: expected") == len(wrong)
-    assert output.endswith(f"{len(wrong)} answers were wrong.\n")
+    assert output.count("\nWRONG: expected") == len(wrong) + len(wrong_commands)
+    assert output.endswith(f"{len(wrong) + len(wrong_commands)} answers were wrong.\n")
     assert all(is_gone(process) for process in processes(output))

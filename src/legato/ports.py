@@ -123,7 +123,7 @@ class DefinitionStore(Protocol):
         """Define or redefine; on return it is stored for good, and replaces a definition in the other language, too.
 
         `version` is the digest of its meaning, kept beside it where the store keeps revisions. `expected` is the
-        digest that the text there must have, "" for none there, None for any; raises Conflict where it differs.
+        digest that a text there must have, "" for none there, None for any; raises Conflict where it differs.
         """
         ...
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from click.testing import CliRunner
 
 from legato.cli import main
 from legato.cli.completion import SHELLS
+from tests.support.programs import needed
 
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "TERM": "dumb"}
@@ -24,9 +24,7 @@ needs_script = pytest.mark.skipif(not (BIN / "legato").exists(), reason="the com
 
 
 def in_shell(shell: str, *arguments: str) -> str:
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
-    done = subprocess.run([shell, *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run([needed(shell), *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -48,11 +46,9 @@ def test_bash(typed: str, completed: str) -> None:
 @needs_script
 def test_the_tab_key_in_bash() -> None:
     """A terminal, a shell at its prompt, a key pressed."""
-    if shutil.which("bash") is None:
-        pytest.skip("bash is not installed")
     leader, follower = pty.openpty()
     shell = subprocess.Popen(
-        ["bash", "--norc", "--noprofile", "-i"],
+        [needed("bash"), "--norc", "--noprofile", "-i"],
         env={**ENVIRONMENT, "PS1": "ready> ", "INPUTRC": "/dev/null"},
         stdin=follower,
         stdout=follower,

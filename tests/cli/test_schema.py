@@ -184,9 +184,9 @@ def keys_of(schema: dict[str, Any]) -> set[tuple[str, ...]]:
 
 def test_the_keys_are_those_of_the_readers() -> None:
     undo = ("call", "timeout", "retry")  # as `calls` spells them out where it reads an undo
-    flow = [native._KNOWN, calls._RETRY_KEYS, undo, *steps.KINDS.values()]
+    flow = [native.KNOWN, calls.RETRY_KEYS, undo, *steps.KINDS.values()]
     assert keys_of(SCHEMAS["flow"]()) == {tuple(sorted(known)) for known in flow}
-    top = [settings._KNOWN, functions._KNOWN, tuple(settings._LIMITS), ("tokens",), ("token", "scopes"), ("default",)]
+    top = [settings.KNOWN, functions.KNOWN, tuple(settings.LIMITS), ("tokens",), ("token", "scopes"), ("default",)]
     assert keys_of(SCHEMAS["settings"]()) == {tuple(sorted(known)) for known in top}
     assert set(credentials.SCOPES) <= set(schema_text("settings").replace('"', " ").split())
 

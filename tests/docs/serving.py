@@ -17,14 +17,18 @@ OURS = ("LEGATO_TOKEN", "LEGATO_ADMIN_TOKEN", "CACHE_URL")  # variables that wou
 
 @contextmanager
 def serving(
-    folder: Path, listen: str, variables: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+    folder: Path,
+    listen: str,
+    variables: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
+    command: str = "serve",
 ) -> Iterator[Path]:
-    """Serve the project in `folder`; gives the file that standard output goes to."""
+    """Serve the project in `folder`, by `legato serve` or `legato dev`; gives the file that standard output goes to."""
     environment = {name: value for name, value in os.environ.items() if name not in OURS} | dict(variables or {})
     output = folder / "output"
     with output.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "legato", "serve", *arguments],
+            [sys.executable, "-m", "legato", command, *arguments],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from legato.formats import read_settings
-from legato.formats.settings import _LIMITS  # pyright: ignore[reportPrivateUsage]
+from legato.formats.settings import LIMITS
 from legato.model.settings import CALLER_SCOPES, Limits, Settings
 
 
@@ -151,8 +151,8 @@ def test_no_python(python: str) -> None:
 
 
 def test_every_limit_can_be_set_and_its_default_is_allowed() -> None:
-    assert set(_LIMITS) == set(Limits.__struct_fields__)
-    for key, (_, low, high) in _LIMITS.items():
+    assert set(LIMITS) == set(Limits.__struct_fields__)
+    for key, (_, low, high) in LIMITS.items():
         assert low <= getattr(Limits(), key) <= high
 
 
@@ -164,3 +164,125 @@ def test_sockets_that_cannot_be(path: str) -> None:
 
 def test_the_longest_socket() -> None:
     assert read("listen: unix:/" + "s" * 106).listen.endswith("s")
+
+
+# Where definitions are kept, and who may do what.
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "files", "sqlite:x", "sqlite:/var/lib/x.db", "valkey://h", "valkeys://u:p@h:6380/2", "redis://h", "rediss://h",
+        "unix:///run/x.sock", "redis://[::1]:6379/1",
+    ],
+)  # fmt: skip
+def test_stores(store: str) -> None:
+    assert read(f"store: '{store}'").store == store
+    assert read("store: '${env.S}'", {"S": store}).store == store
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "sqlite:",
+        "sqlite",
+        "legato.db",
+        "http://h",
+        "valkey:/h",
+        "valkey://",
+        "redis://:1",
+        "files:",
+        "'",
+        "redis://h:x",
+    ],
+)
+def test_no_stores(store: str) -> None:
+    [problem] = problems_of("store: '${env.S}'", {"S": store})
+    assert "remedy: write " in problem
+    assert "${env.S}" not in problem
+
+
+@pytest.mark.parametrize("url", ["redis://cache:6379", "valkey://h/3", "rediss://:p@h", "unix:///run/x"])
+def test_fnkit_s_variable_wins(url: str) -> None:
+    assert read("", {"CACHE_URL": url}).store == url
+    assert read("store: files", {"CACHE_URL": url}).store == url
+
+
+@pytest.mark.parametrize("url", ["", " ", "files", "sqlite:x", "cache:6379", "http://h", f"redis://me:{'x' * 9}@:1"])
+def test_fnkit_s_variable_may_be_wrong(url: str) -> None:
+    [problem] = problems_of("", {"CACHE_URL": url})
+    assert problem.startswith("legato.yaml: the variable CACHE_URL ")
+    assert "remedy: write " in problem
+    assert "xxx" not in problem
+    assert len(problems_of("store: http://h", {"CACHE_URL": url})) == 2
+
+
+def test_the_token_of_who_defines() -> None:
+    everything = ("run", "observe", "define")
+    assert read("", {"LEGATO_ADMIN_TOKEN": "a"}).tokens == {"a": everything}
+    both = read("", {"LEGATO_ADMIN_TOKEN": "a", "LEGATO_TOKEN": "t"}).tokens
+    assert both == {"t": CALLER_SCOPES, "a": everything}
+    assert read("", {"LEGATO_ADMIN_TOKEN": "a", "LEGATO_TOKEN": "a"}).tokens == {"a": everything}
+    scoped = "auth: {tokens: [{token: a, scopes: [define]}, {token: b, scopes: [observe]}]}"
+    assert read(scoped).tokens == {"a": ("define",), "b": ("observe",)}
+    assert read(scoped, {"LEGATO_TOKEN": "a"}).tokens["a"] == everything
+    assert read("auth: {tokens: [a]}", {"LEGATO_ADMIN_TOKEN": "a"}).tokens == {"a": everything}
+
+
+@pytest.mark.parametrize("token", ["", " ", "a b", "\u00e9"])
+def test_a_token_of_who_defines_that_is_none(token: str) -> None:
+    [problem] = problems_of("", {"LEGATO_ADMIN_TOKEN": token})
+    assert problem.startswith("legato.yaml: the variable LEGATO_ADMIN_TOKEN ")
+    assert "remedy: " in problem
+
+
+@pytest.mark.parametrize("scopes", ["[]", "[admin]", "[run, 1]", "run", "{run: 1}", "", "[Run]", "[[run]]", "[null]"])
+def test_scopes_that_are_none(scopes: str) -> None:
+    assert problems_of(f"auth: {{tokens: [{{token: {SECRET}, scopes: {scopes}}}]}}")
+    assert not any(SECRET in p for p in problems_of(f"auth:\n  tokens:\n    - scopes: {scopes}\n      token: {SECRET}"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"cache_url: redis://:{SECRET}@host",
+        f"stor: valkey://u:{SECRET}@h",
+        f"store:\n  valkey://u:{SECRET}@h:x",
+        f"store: [\n  valkey://u:{SECRET}@h\n]",
+        f"store:\n  url: valkey://u:{SECRET}@h",
+        f"store: files\nstore: valkey://u:{SECRET}@h",
+        f"store: http://u:{SECRET}@h",
+        f"store: valkey://u:{SECRET}@h:99999",
+        f"listen: http://u:{SECRET}@h/",
+        f"direct_functions: redis://u:{SECRET}@h",
+        f"redis://u:{SECRET}@h",
+        f"auth:\n  tokens:\n    - scopes: [run]\n      tokn: {SECRET}",
+        f"auth:\n  tokens:\n    - {{scopes: [run],\n      secret: {SECRET}}}",
+        f"auth:\n  key: {SECRET}",
+        f"auth:\n  - {SECRET}",
+        f"auth:\n  tokens:\n    {SECRET}: [run]",
+        f"auth:\n  tokens:\n    x:\n      {SECRET}",
+        f"auth:\n  tokens:\n    - |\n      {SECRET}\n      x y",
+        f"auth:\n  tokens:\n    - token: a\n      token: {SECRET}\n      scopes: [run]",
+        f"auth: {{tokens: [{{token: {SECRET}, scops: [run]}}]}}",
+        f"auth:\n\ttokens: {SECRET}",
+    ],
+)
+def test_secrets_stay_out_of_messages_wherever_they_stand(text: str) -> None:
+    assert not any(SECRET in problem for problem in problems_of(text))
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("true", True), ("false", False), ("[a, B_c]", ("a", "B_c")), ("[]", ())])
+def test_functions_that_may_be_called_directly(text: str, wanted: object) -> None:
+    assert read(f"direct_functions: {text}").direct_functions == wanted
+    assert read("").direct_functions is False
+
+
+def test_a_variable_decides_whether() -> None:
+    assert read("direct_functions: '${env.D}'", {"D": "true"}).direct_functions is True
+    assert problems_of("direct_functions: '${env.D}'", {"D": "all"})
+
+
+@pytest.mark.parametrize("text", ["yes", "1", "a", "{a: b}", "", "[api]", "['12']", "[a b]", "[[a]]", "[null]", "['']"])
+def test_functions_that_may_not(text: str) -> None:
+    assert problems_of(f"direct_functions: {text}")

@@ -58,4 +58,6 @@ def admin_app(
         *FlowsAPI(orchestrator, catalog).routes,
         *runs.routes,
     ]
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: as_problem})
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: as_problem})
+    app.router.redirect_slashes = False  # to where the caller's own Host says: anything else is 404
+    return app

@@ -154,7 +154,7 @@ class FlowsAPI:
                 raise Problematic(400, 'If-Match is an ETag in quotes, as in "0a1b", or *')
         if len(tags) == 1:
             return tags[0]
-        if digest not in tags or not digest:
+        if digest not in tags:
             raise Problematic(412, f"{name} is not what was expected: read it again, and repeat the change", flow=name)
         return digest
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import click
+import msgspec
 
 from legato.app import App, listen_address
 from legato.errors import StoreUnavailable
@@ -35,13 +36,9 @@ class Client(ABC):
     def document(self, scope: Scope, method: str, path: str, body: bytes = b"", **headers: str) -> Any:
         """What the API answers, decoded. Ends with 1 where that is a problem, which is shown."""
         status, answer = self.ask(scope, method, path, body, **headers)
-        try:
-            document = json.loads(answer) if answer else None
-        except ValueError:
-            document = {"detail": answer[:200].decode("utf-8", "replace")}
         if status >= 400:
-            fail(document or {"detail": f"the gateway answered {status}"})
-        return document
+            refused(status, answer)
+        return json.loads(answer) if answer else None
 
     def pages(self, path: str, items: str, **query: str) -> Iterator[Any]:
         """Every item of a list that comes in pages."""
@@ -127,6 +124,15 @@ def find_gateway(settings: Settings) -> Gateway | None:
     if command := click.get_current_context(silent=True):
         command.call_on_close(connection.close)
     return Gateway(settings, connection)
+
+
+def refused(status: int, answer: bytes) -> NoReturn:
+    """Show why a request was refused, by a proxy in between perhaps, and end with 1."""
+    try:
+        problem = msgspec.json.decode(answer, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        problem = {"detail": answer[:200].decode("utf-8", "replace")}
+    fail(problem if problem.get("detail") else {"detail": f"the gateway answered {status}"})
 
 
 def fail(problem: Mapping[str, Any]) -> NoReturn:

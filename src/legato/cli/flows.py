@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from legato.cli.client import Client, client_of, fail
+from legato.cli.client import Client, client_of, refused
 from legato.cli.project import load_settings
 from legato.cli.table import echo_table
 
@@ -117,13 +117,15 @@ def rm(names: tuple[str, ...], project: Path) -> None:
 
 def path_of(name: str) -> str:
     """The API's path of a flow."""
-    return f"/api/flows/{quote(name, safe='')}"
+    return f"/api/flows/{quote(name, safe='', errors='replace')}"
 
 
 def pipeline(steps: str, mode: str) -> bytes:
     """fnkit's definition, byte for byte: steps trimmed, blank ones dropped."""
     names = [step.strip() for step in steps.split(",") if step.strip()]
-    return json.dumps({"mode": mode.lower(), "steps": names}, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps({"mode": mode.lower(), "steps": names}, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "replace"
+    )
 
 
 def put(client: Client, name: str, text: bytes, new: bool = False) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def delete(client: Client, name: str) -> bool:
     """Delete a flow; whether there was one. Ends with 1 where that is refused."""
     status, answer = client.ask("define", "DELETE", path_of(name))
     if status >= 400 and status != 404:
-        fail(json.loads(answer))
+        refused(status, answer)
     return status != 404
 
 

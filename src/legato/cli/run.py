@@ -57,7 +57,9 @@ def _by_gateway(settings: Settings, name: str, body: bytes) -> tuple[int, bytes]
     gateway = find_gateway(settings)
     if gateway is None:
         return None
-    return gateway.ask("run", "POST", f"/orchestrate/{quote(name, safe='')}", body, content_type="application/json")
+    return gateway.ask(
+        "run", "POST", f"/orchestrate/{quote(name, safe='', errors='replace')}", body, content_type="application/json"
+    )
 
 
 async def _here(settings: Settings, name: str, body: bytes) -> tuple[int, bytes]:

@@ -40,7 +40,9 @@ def list_runs(
 ) -> None:
     """List the last runs, newest first, with the time of each step in milliseconds."""
     query = {"inline": str(inline).lower(), "limit": str(limit), "flow": flow, "state": state}
-    found = _ask(project, "/api/runs?" + urlencode({key: value for key, value in query.items() if value}))
+    found = _ask(
+        project, "/api/runs?" + urlencode({key: value for key, value in query.items() if value}, errors="replace")
+    )
     if as_json:
         click.echo(json.dumps(found.get(what or "runs", []), indent=2))
     elif what == "functions":
@@ -63,7 +65,7 @@ def list_runs(
 @project_option
 def show_run(id: str, as_json: bool, project: Path) -> None:  # noqa: A002 - the argument's name in messages
     """Show one run with its steps."""
-    run = _ask(project, f"/api/runs/{quote(id, safe='')}")
+    run = _ask(project, f"/api/runs/{quote(id, safe='', errors='replace')}")
     if as_json:
         click.echo(json.dumps(run, indent=2))
         return

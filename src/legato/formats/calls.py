@@ -19,7 +19,7 @@ CALL_KEYS = ("method", "path", "timeout", "retry", "idempotent", "undo")
 SHORTEST, LONGEST = 0.001, DAY  # a timeout of nothing always fails; one of more than a day is a wait, not a call
 MAX_PATH = 4096  # half of the longest URL that servers accept (contract 9)
 
-_RETRY_KEYS = ("attempts", "backoff", "max_backoff", "when_status")
+RETRY_KEYS = ("attempts", "backoff", "max_backoff", "when_status")
 
 # (what a path must not hold, what to say, the remedy); the first that is found is reported
 _PATH_RULES = (
@@ -66,7 +66,7 @@ def _read_retry(report: Report, node: Node) -> Retry:
     if node.kind == "integer":
         report.add(node.place, "`retry` must be a mapping", f"write {{attempts: {shown(node.text)[1:-1]}}}")
         return Retry()
-    fields = Fields(report, node, "`retry`", _RETRY_KEYS)
+    fields = Fields(report, node, "`retry`", RETRY_KEYS)
     # Without it the block would mean "once" and silently do nothing.
     fields.required("attempts", f"say how often to try in all, 1 to {MAX_ATTEMPTS}: attempts: 3")
     backoff = fields.duration("backoff", Retry().backoff, 0, HOUR)

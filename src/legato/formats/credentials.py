@@ -9,7 +9,7 @@ from typing import cast, get_args
 from legato.formats.fields import Fields
 from legato.formats.report import WHOLE_FILE, Report
 from legato.formats.scalars import read_choice, read_text
-from legato.formats.tree import Node
+from legato.formats.tree import Node, nodes_below
 from legato.model.settings import CALLER_SCOPES, Scope
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -17,7 +17,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 # What each variable's token allows: that of callers, and that of who defines flows.
 TOKEN_VARIABLES: dict[str, tuple[Scope, ...]] = {"LEGATO_TOKEN": CALLER_SCOPES, "LEGATO_ADMIN_TOKEN": SCOPES}
 
-_TOKEN = re.compile(r"[\x21-\x7e]+")
+TOKEN = re.compile(r"[\x21-\x7e]+")
 
 Tokens = dict[str, tuple[Scope, ...]]
 
@@ -26,16 +26,18 @@ def read_tokens(report: Report, auth: Node | None, environment: Mapping[str, str
     """The tokens with their scopes. An empty token is a problem: it would let in whoever sends none."""
     tokens: Tokens = {}
     if auth is not None:
+        for node in nodes_below(auth):  # a token may stand where none should
+            report.hide(node.place[0])
+            report.hide(node.key[0])
         fields = Fields(report, auth, "`auth`", ("tokens",))
         for node in fields.items("tokens"):
-            report.hide(node.place[0])
             token, scopes = _read_scoped(report, node) if node.kind == "mapping" else (node, CALLER_SCOPES)
             if token is not None:
                 _add(tokens, _read_token(report, token), scopes)
     for variable, scopes in TOKEN_VARIABLES.items():
         if variable in environment:
             token = environment[variable]
-            if not _TOKEN.fullmatch(token):
+            if not TOKEN.fullmatch(token):
                 problem = "holds a blank or a character that no header can carry" if token.strip() else "is empty"
                 report.add(WHOLE_FILE, f"the variable {variable} {problem}", "give it a token, or unset it")
             _add(tokens, token, scopes)
@@ -50,8 +52,6 @@ def _add(tokens: Tokens, token: str, scopes: tuple[Scope, ...]) -> None:
 def _read_scoped(report: Report, node: Node) -> tuple[Node | None, tuple[Scope, ...]]:
     fields = Fields(report, node, "a token's entry", ("token", "scopes"))
     token = fields.required("token", "write {token: ..., scopes: [...]}")
-    if token is not None:
-        report.hide(token.place[0])
     remedy = f"list what it allows: scopes: [{', '.join(SCOPES)}]"
     listed = fields.required("scopes", remedy)
     if listed is not None and listed.kind == "list" and not listed.items:
@@ -62,6 +62,6 @@ def _read_scoped(report: Report, node: Node) -> tuple[Node | None, tuple[Scope, 
 
 def _read_token(report: Report, node: Node) -> str:
     token = read_text(report, node, "a token")
-    if token is not None and not _TOKEN.fullmatch(token):
+    if token is not None and not TOKEN.fullmatch(token):
         report.add(node.place, "a token holds a blank or a character that no header can carry", "use another")
     return token or ""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from legato.formats.report import Report, shown
-from legato.formats.tree import Node
+from legato.formats.tree import Node, nodes_below
 
 _EXPRESSION = re.compile(r"\$\{([^}]*)\}?")
 _VARIABLE = re.compile(r"\s*env\.([A-Za-z_][A-Za-z0-9_]*)\s*", re.ASCII)
@@ -14,17 +14,9 @@ _VARIABLE = re.compile(r"\s*env\.([A-Za-z_][A-Za-z0-9_]*)\s*", re.ASCII)
 
 def put_in_variables(report: Report, root: Node, environment: Mapping[str, str]) -> None:
     """Resolve every text of the tree. `text` stays as written, so that messages never show a variable's value."""
-    for node in _nodes(root):
+    for node in nodes_below(root):
         if node.kind == "text" and "${" in node.text:
             _resolve(report, node, environment)
-
-
-def _nodes(root: Node) -> Iterator[Node]:
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(reversed([*node.items, *node.fields.values()]))
 
 
 def _resolve(report: Report, node: Node, environment: Mapping[str, str]) -> None:

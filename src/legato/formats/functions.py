@@ -19,9 +19,9 @@ DEFAULT = "default"
 BUILTINS = ("echo", "fail", "slow")
 MAX_CONNECTIONS = 65_535  # one client address has no more ports
 
-_REACHED = ("url", "python", "builtin")
-_KNOWN = (*_REACHED, "timeout", "idempotent", "keyed", "connections", "ca")
-_PYTHON = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+REACHED = ("url", "python", "builtin")
+KNOWN = (*REACHED, "timeout", "idempotent", "keyed", "connections", "ca")
+PYTHON = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def read_functions(report: Report, node: Node, default: str) -> tuple[str, dict[str, Function]]:
@@ -39,12 +39,12 @@ def _read_function(report: Report, name: str, node: Node) -> Function:
     if node.kind == "text":
         return Function(name=name, url=_read_url(report, node, shown(name), url_trouble))
     what = f"the function {shown(name)}"
-    fields = Fields(report, node, what, _KNOWN)
-    reached = [key for key in _REACHED if fields.node(key) is not None]
+    fields = Fields(report, node, what, KNOWN)
+    reached = [key for key in REACHED if fields.node(key) is not None]
     if len(reached) != 1 and node.kind == "mapping":
         found = " and ".join(map(shown, reached))
         message = f"{what} is reached in one way, not by {found}" if found else f"{what} does not say how it is reached"
-        report.add(node.key, message, f"write exactly one of {', '.join(_REACHED)}")
+        report.add(node.key, message, f"write exactly one of {', '.join(REACHED)}")
     defaults = Function(name=name)
     function = Function(
         name=name,
@@ -86,7 +86,7 @@ def _read_url(report: Report, node: Node, label: str, check: Callable[[str], Tro
 
 def _read_python(report: Report, node: Node) -> str:
     text = read_text(report, node, "`python`")
-    if text is None or _PYTHON.fullmatch(text):
+    if text is None or PYTHON.fullmatch(text):
         return text or ""
     report.add(node.place, f"`python` is {shown(node.text)}", "write module:function, as in shop.scoring:score")
     return ""

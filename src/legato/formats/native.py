@@ -15,9 +15,9 @@ from legato.model.flow import Flow, Step
 from legato.model.problem import Problem
 from legato.model.source import Source
 
-_KNOWN = ("flow", "description", "timeout", "on_disconnect", "steps")
+KNOWN = ("flow", "description", "timeout", "on_disconnect", "steps")
 _LATER = ("input", "output", "durable", "answer_within")
-_ON_DISCONNECT = ("cancel", "finish")
+ON_DISCONNECT = ("cancel", "finish")
 
 
 def read_flow(source: Source) -> tuple[Flow | None, list[Problem]]:
@@ -32,8 +32,8 @@ def read_flow(source: Source) -> tuple[Flow | None, list[Problem]]:
 
 
 def _read(report: Report, root: Node, stem: str) -> Flow:
-    fields = Fields(report, root, "a flow", _KNOWN, _LATER)
-    on_disconnect = fields.choice("on_disconnect", "", _ON_DISCONNECT)
+    fields = Fields(report, root, "a flow", KNOWN, _LATER)
+    on_disconnect = fields.choice("on_disconnect", "", ON_DISCONNECT)
     return Flow(
         name=_read_flow_name(report, fields, stem),
         steps=_read_steps(report, fields),

@@ -15,9 +15,9 @@ from legato.formats.tree import Node, core_scalar
 SECOND, MINUTE, HOUR, DAY = 1.0, 60.0, 3600.0, 86400.0
 
 _UNITS = {"ms": 0.001, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", re.ASCII)
-_SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-_SIZE = re.compile(r"([0-9]{1,15})(|B|KiB|MiB|GiB)", re.ASCII)
+DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", re.ASCII)
+SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+SIZE = re.compile(r"([0-9]{1,15})(|B|KiB|MiB|GiB)", re.ASCII)
 
 
 def wrong_kind(report: Report, node: Node, label: str, wanted: str, remedy: str) -> None:
@@ -73,7 +73,7 @@ def read_duration(report: Report, node: Node, label: str, low: float, high: floa
     if node.kind != "text":
         wrong_kind(report, node, label, "a duration", "write it as 150ms, 2s, 5m, 2h or 2d")
         return None
-    match = _DURATION.fullmatch(node.text if node.resolved is None else node.resolved)
+    match = DURATION.fullmatch(node.text if node.resolved is None else node.resolved)
     if match is None:
         remedy = "write one number and one unit: 150ms, 2s, 5m, 2h or 2d"
         report.add(node.place, f"{label} is not a duration: {shown(node.text)}", remedy)
@@ -94,8 +94,8 @@ def read_size(report: Report, node: Node, label: str, low: int, high: int) -> in
     elif node.kind != "text":
         wrong_kind(report, node, label, "a size", "write it as 512, 64KiB or 16MiB")
         return None
-    elif match := _SIZE.fullmatch(node.text if node.resolved is None else node.resolved):
-        size = int(match[1]) * _SIZES[match[2]]
+    elif match := SIZE.fullmatch(node.text if node.resolved is None else node.resolved):
+        size = int(match[1]) * SIZES[match[2]]
     else:
         report.add(node.place, f"{label} is not a size: {shown(node.text)}", "write it as 512, 64KiB, 16MiB or 1GiB")
         return None

@@ -4,7 +4,6 @@ Built from what the readers themselves go by: their keys, bounds, words and patt
 schema refuses nothing that they take, but some of what they refuse it cannot see, such as two ids that are the same.
 """
 
-# pyright: reportPrivateUsage=false
 # The readers' own tables and patterns are the only ones; a second set would drift.
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def flow_schema() -> Schema:
         "on_disconnect": {
             "description": "What becomes of a run whose caller leaves: `cancel` ends it and undoes what was done, "
             "`finish` lets it go on. Without it, a run goes on once it has called what is not idempotent.",
-            "enum": list(native._ON_DISCONNECT),
+            "enum": list(native.ON_DISCONNECT),
         },
         "steps": {
             "description": "What to do, one after another: the first step gets the request's body, each next one the "
@@ -73,7 +72,7 @@ def flow_schema() -> Schema:
         "$schema": DIALECT,
         "title": "A flow",
         "description": "A flow: steps that call functions, in sequence and in parallel.",
-        **mapping(native._KNOWN, keys, ("flow", "steps")),
+        **mapping(native.KNOWN, keys, ("flow", "steps")),
         "$defs": {"steps": {"type": "array", "maxItems": MAX_STEPS, "items": _STEP}, "step": _step()},
     }
 
@@ -181,7 +180,7 @@ def _retry(otherwise: str) -> Schema:
     words = (
         "How often the call is tried. A definite no (4xx) is final; what was perhaps done is tried again only where "
     )
-    return {"description": f"{words}that does no harm. {otherwise}", **mapping(calls._RETRY_KEYS, keys, ("attempts",))}
+    return {"description": f"{words}that does no harm. {otherwise}", **mapping(calls.RETRY_KEYS, keys, ("attempts",))}
 
 
 def pipeline_schema() -> Schema:

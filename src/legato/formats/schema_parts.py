@@ -1,6 +1,5 @@
 """The parts of which the languages' schemas are made. Every bound comes from whoever uses them, that is, a reader."""
 
-# pyright: reportPrivateUsage=false
 # The readers' own tables and patterns are the only ones; a second set would drift.
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ def duration(description: str, low: float, high: float, default: float | None = 
     schema: Schema = {
         "description": f"{description} One number and one unit, from {spell_duration(low)} to {spell_duration(high)}.",
         "type": "string",
-        "pattern": f"^{not_zero}(?:{scalars._DURATION.pattern})$",
+        "pattern": f"^{not_zero}(?:{scalars.DURATION.pattern})$",
         "examples": ["150ms", "2s", "5m"],
     }
     return schema if default is None else {**schema, "default": spell_duration(default)}
@@ -79,10 +78,10 @@ def size(description: str, low: int, high: int, default: int) -> Schema:
     """How many bytes, as a number or as text."""
     return {
         "description": f"{description} A number of bytes, or 64KiB, 16MiB, 1GiB; at least {low}.",
-        "default": next(f"{default // by}{unit}" for unit, by in reversed(scalars._SIZES.items()) if default % by == 0),
+        "default": next(f"{default // by}{unit}" for unit, by in reversed(scalars.SIZES.items()) if default % by == 0),
         "anyOf": [
             {"type": "integer", "minimum": low, "maximum": high},
-            {"type": "string", "pattern": whole(scalars._SIZE.pattern)},
+            {"type": "string", "pattern": whole(scalars.SIZE.pattern)},
         ],
     }
 

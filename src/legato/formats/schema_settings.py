@@ -1,6 +1,5 @@
 """The schema of `legato.yaml`. Every value in it may hold variables, `${env.NAME}`."""
 
-# pyright: reportPrivateUsage=false
 # The readers' own tables and patterns are the only ones; a second set would drift.
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def settings_schema() -> Schema:
         "$schema": DIALECT,
         "title": "Settings",
         "description": "legato.yaml: the settings of a gateway. Every key has a default.",
-        **mapping(settings._KNOWN, _keys()),
+        **mapping(settings.KNOWN, _keys()),
     }
 
 
@@ -85,7 +84,7 @@ def _keys() -> dict[str, Schema]:
 
 
 def _tokens() -> Schema:
-    token = or_variables({"type": "string", "pattern": whole(credentials._TOKEN.pattern)})
+    token = or_variables({"type": "string", "pattern": whole(credentials.TOKEN.pattern)})
     scopes: Schema = {
         "description": "What it allows: `run` to start flows, `observe` to see what there is and what it does, "
         "`define` to add and remove flows.",
@@ -153,7 +152,7 @@ def _function() -> Schema:
                 "description": "Python code in the gateway's process, module:function, imported from this folder. It "
                 "gets the value and returns the next one.",
                 "type": "string",
-                "pattern": whole(functions._PYTHON.pattern),
+                "pattern": whole(functions.PYTHON.pattern),
                 "examples": ["functions:greet"],
             }
         ),
@@ -175,8 +174,8 @@ def _function() -> Schema:
         "ca": or_variables(text("A file of certificates to trust, for https, from this file's own folder.")),
     }
     return {
-        **mapping(functions._KNOWN, keys),
-        "oneOf": [{"required": [key]} for key in functions._REACHED],
+        **mapping(functions.KNOWN, keys),
+        "oneOf": [{"required": [key]} for key in functions.REACHED],
         "dependentSchemas": {"ca": {"properties": {"url": {"pattern": r"^https:|\$\{"}}, "required": ["url"]}},
     }
 
@@ -197,8 +196,8 @@ _LIMIT_WORDS = {
 
 
 def _limits() -> Schema:
-    limits = {key: or_variables(_limit(key, *bounds)) for key, bounds in settings._LIMITS.items()}
-    return {"description": "Bounds against accidents and attacks.", **mapping(settings._LIMITS, limits)}
+    limits = {key: or_variables(_limit(key, *bounds)) for key, bounds in settings.LIMITS.items()}
+    return {"description": "Bounds against accidents and attacks.", **mapping(settings.LIMITS, limits)}
 
 
 def _limit(key: str, unit: str, low: float, high: float) -> Schema:

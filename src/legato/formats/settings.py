@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -24,12 +25,13 @@ from legato.model.settings import Limits, Settings
 
 STORE_VARIABLE = "CACHE_URL"  # fnkit's name for it (contract 6)
 
-_KNOWN = ("listen", "auth", "access_log", "flows", "store", "timeout", "limits", "functions", "direct_functions")
+KNOWN = ("listen", "auth", "access_log", "flows", "store", "timeout", "limits", "functions", "direct_functions")
 _LATER = ("journal", "answer_within")
+_SECRET = re.compile(r"token|store|//[^/\s]*@", re.IGNORECASE)  # what a line that is never quoted holds
 _TEBIBYTE = 1024**4
 
 # limit: (its unit, the least, the most)
-_LIMITS: dict[str, tuple[str, float, float]] = {
+LIMITS: dict[str, tuple[str, float, float]] = {
     "url": ("size", 256, _TEBIBYTE),
     "header_bytes": ("size", 256, _TEBIBYTE),
     "header_count": ("count", 1, 100_000),
@@ -58,10 +60,10 @@ def read_settings(
 
 def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str]) -> Settings:
     for number in range(1, report.lines + 1):
-        if any(word in report.line(number).lower() for word in ("token", "store")):
+        if _SECRET.search(report.line(number)):
             report.hide(number)
     put_in_variables(report, root, environment)
-    fields = Fields(report, root, "the settings", _KNOWN, _LATER)
+    fields = Fields(report, root, "the settings", KNOWN, _LATER)
     defaults = Settings()
     functions = fields.node("functions")
     default_function, by_name = (
@@ -130,9 +132,9 @@ def _read_direct(report: Report, node: Node | None) -> bool | tuple[str, ...]:
 def _read_limits(report: Report, node: Node | None) -> Limits:
     if node is None:
         return Limits()
-    fields = Fields(report, node, "`limits`", tuple(_LIMITS))
+    fields = Fields(report, node, "`limits`", tuple(LIMITS))
     values: dict[str, float] = {}
-    for key, (unit, low, high) in _LIMITS.items():
+    for key, (unit, low, high) in LIMITS.items():
         default = getattr(Limits(), key)
         if unit == "size":
             values[key] = fields.size(key, default, int(low), int(high))

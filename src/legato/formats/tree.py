@@ -6,6 +6,7 @@ Keys are text, unique within their mapping. What this file must not know: YAML, 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,6 +49,15 @@ class Node:
     def word(self) -> str:
         """The kind in words, for messages."""
         return KIND_WORDS[self.kind]
+
+
+def nodes_below(root: Node) -> Iterator[Node]:
+    """A node and everything in it, in document order."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(reversed([*node.items, *node.fields.values()]))
 
 
 class Builder:

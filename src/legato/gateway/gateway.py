@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from heapq import nsmallest
 from time import monotonic
 from urllib.parse import unquote_to_bytes
 
@@ -66,6 +67,7 @@ class Gateway:
         self._dev = settings.dev
         self._hops = settings.limits.hops
         self._routes: dict[bytes, Route] = {}
+        self._known: list[str] | None = None  # names that a 404 tells
         self._direct = DirectRoutes(settings, orchestrator)
         self.heads = HeadMemo[Head]()
 
@@ -77,6 +79,7 @@ class Gateway:
                 self._routes[PREFIX + name.encode()] = route_of(flows[name])
             else:
                 self._routes.pop(PREFIX + name.encode(), None)
+        self._known = None
         self.heads.forget()
 
     # What the server's protocol asks.
@@ -146,8 +149,9 @@ class Gateway:
             if unread := self._unread():
                 detail = f"whether there is a flow {shown!r} is not known: {unread} could not be read yet"
                 return refusal(503, detail, b"retry-after: 1\r\n", flow=shown)
-            known = sorted(route.name for route in self._routes.values())[:SHOWN]
-            return refusal(404, f"there is no flow {shown!r}", flow=shown, flows=known)
+            if self._known is None:
+                self._known = nsmallest(SHOWN, (route.name for route in self._routes.values()))
+            return refusal(404, f"there is no flow {shown!r}", flow=shown, flows=self._known)
         return self._with_rest(head, route, slash + rest)
 
     def _find_function(self, head: Head) -> Route | Answer:

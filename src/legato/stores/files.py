@@ -102,7 +102,7 @@ class FileStore:
         there = [] if folder is None else [name + suffix for suffix in LANGUAGES if _exists(name + suffix, folder)]
         if expected is not None:
             digests = [read_file(self.folder / file).digest for file in there]
-            if any(digest != expected for digest in digests) or (expected and not digests):
+            if expected not in (digests or [""]):
                 raise Conflict(f"{self.label}: {name} is not what it was")
         return there
 

@@ -153,8 +153,8 @@ class Metrics:
 
     def _readings(self, shared: bool) -> Readings:
         return Readings(
-            flows={name: meter.reading() for name, meter in self._flows.items()},
-            functions={name: meter.reading() for name, meter in self._functions.items()},
+            flows=_counted(self._flows),
+            functions=_counted(self._functions),
             gauges={name: dict(gauge.read()) for name, gauge in self._gauges.items() if shared or not gauge.shared},
         )
 
@@ -186,6 +186,12 @@ class Metrics:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)  # pyright: ignore[reportArgumentType]
         return generate_latest(registry)
+
+
+def _counted(meters: Mapping[str, Meter]) -> dict[str, Reading]:
+    """What those meters show that have counted anything: ten thousand flows that nobody calls make no page of zeros."""
+    readings = {name: meter.reading() for name, meter in meters.items()}
+    return {name: reading for name, reading in readings.items() if reading.ends}
 
 
 def _add(counter: CounterMetricFamily, histogram: HistogramMetricFamily, name: str, reading: Reading) -> None:
