@@ -7,7 +7,9 @@ import functools
 import logging
 import socket
 import sys
+import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
@@ -19,6 +21,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from legato.admin.app import admin_app
+from legato.admin.problems import in_thread
 from legato.admin.runs import RunsAPI
 from legato.catalog import Catalog
 from legato.connectors.builtin import BuiltinConnector
@@ -43,6 +46,8 @@ from legato.telemetry.metrics import Metrics
 from legato.transport.server import ServerProtocol
 from legato.transport.wheel import Wheel
 
+LOGGED = 5  # problems of a definition in the log; `legato show` and the API have all
+PUBLISH_EVERY = 2  # folds; how late workers may know of each other's counters
 FOLD_EVERY = 1.0  # seconds; bounds the memory of times that are noted and not yet sorted into buckets
 
 
@@ -79,6 +84,7 @@ class App:
 
     def load(self) -> list[Problem]:
         """Read the stores and deploy what they hold; give every problem found. Blocks."""
+        self.python.load(self.settings.functions.values())  # now: later, importing would hold up requests
         self.catalog.load()
         problems = [Problem(file="store", message=trouble) for trouble in self.catalog.troubles]
         for _, definition in sorted(self.catalog.definitions.items()):
@@ -93,16 +99,18 @@ class App:
             if definition is None:
                 self.orchestrator.remove(name)
                 continue
+            before = self.orchestrator.flows.get(name)
             deployed = self.orchestrator.deploy(definition)
-            self.log.write(
-                "definition",
-                flow=name,
-                origin=definition.origin,
-                change="broken" if deployed.problems else "defined",
-                state=deployed.state,
-                version=None if deployed.flow is None else deployed.flow.version,
-                problems=[str(problem) for problem in deployed.problems],
-            )
+            if before is None or before.definition.source != definition.source:  # else only what is said of it changed
+                self.log.write(
+                    "definition",
+                    flow=name,
+                    origin=definition.origin,
+                    change="broken" if deployed.problems else "defined",
+                    state=deployed.state,
+                    version=deployed.version,
+                    problems=[str(problem) for problem in deployed.problems[:LOGGED]],
+                )
         self.gateway.serve_flows(names)
 
     async def run_once(self, name: str, payload: Payload) -> tuple[int, bytes]:
@@ -146,8 +154,8 @@ class App:
         return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
     def has_running_threads(self) -> bool:
-        """Whether a blocking Python function is still at work after `close`."""
-        return self.python.is_running()
+        """Whether a thread is still at work after `close`: a Python function that blocks, or one that it started."""
+        return any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate())
 
     def stop(self) -> None:
         """Note that the process is on its way out: from now on `/readyz` says so, and `drain` is counted."""
@@ -165,20 +173,23 @@ class App:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
+        asyncio.get_running_loop().set_default_executor(_UsersThreads(thread_name_prefix="legato-user"))
         folding = asyncio.create_task(self._fold_metrics())
         self.catalog.watch(self._take)
         self.log.write("started", listen=self.settings.listen, flows=len(self.orchestrator.flows))
         yield
         self.stop()
         folding.cancel()
-        await asyncio.to_thread(self.catalog.close)
+        await in_thread(self.catalog.close)
         await self.close()
 
     async def _fold_metrics(self) -> None:
+        folded = 0
         while True:
             await asyncio.sleep(FOLD_EVERY)
             self.metrics.fold()
-            self.metrics.publish()
+            if self.metrics.is_shared and (folded := folded + 1) % PUBLISH_EVERY == 0:
+                await in_thread(self.metrics.publish, self.metrics.read())
 
     def _admin(self) -> Starlette:
         runs = RunsAPI(self.host, self.log)
@@ -216,6 +227,14 @@ class App:
             timeout_graceful_shutdown=max(1, int(settings.limits.drain)),
         )
         return _Server(config, self)
+
+
+class _UsersThreads(ThreadPoolExecutor):
+    """asyncio's own threads (`asyncio.to_thread`), which are for users' functions: a stop does not wait for them."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Start no more."""
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 class _Nobody:

@@ -7,7 +7,6 @@ threads of their own: texts are read there, and taken over by the event loop in 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -21,8 +20,6 @@ from legato.ports import DefinitionStore
 from legato.telemetry.log import Log
 
 BATCH = 64  # definitions that the event loop takes over at once: some milliseconds of its time
-SEEK_PAUSE = 0.2  # seconds between two attempts to read a store that could not be read at the start
-SEEK_PATIENCE = 5.0  # seconds to wait for such an attempt at the end
 
 _NOTES = {
     "evicted": "the store evicted it to make room; it is served from memory until it is defined anew or deleted",
@@ -78,13 +75,13 @@ class Catalog:
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         for shelf in self._shelves:
-            shelf.watch()
+            shelf.store.watch(shelf)
 
     def close(self) -> None:
         """Stop watching. Blocks for the threads of the stores."""
         self._loop = None
         for shelf in self._shelves:
-            shelf.close()
+            shelf.store.close()
 
     def later(self, take: Callable[[], None]) -> None:
         """Run `take` in the event loop, from any thread."""
@@ -166,7 +163,7 @@ class Catalog:
         stored = self.stored(name)
         if stored is None or stored.source is None:
             return stored is None and digest is None
-        return stored.source.digest == digest
+        return stored.source.digest == digest and not stored.note
 
 
 class _Shelf:
@@ -179,14 +176,15 @@ class _Shelf:
         self._catalog = catalog
         self.by_origin: dict[str, Definition] = {}
         self.names: dict[str, list[str]] = {}  # origins by name
-        self._closing = threading.Event()
-        self._seeking = threading.Thread(target=self._seek, name="legato-seek", daemon=True)
 
     def load(self) -> None:
         try:
             sources = self.store.load()
         except StoreUnavailable as error:
             self.trouble = self._labelled(str(error))
+            return
+        except Exception as error:  # a server that answers what none should
+            self.trouble = self._labelled(f"cannot be read: {error!r}")
             return
         self.trouble, self.read = "", True
         for source in sources:
@@ -201,48 +199,21 @@ class _Shelf:
             return self.by_origin[origins[0]]
         return _ambiguous([self.by_origin[origin] for origin in sorted(origins)])
 
-    def watch(self) -> None:
-        if self.read:
-            self.store.watch(self)
-        else:
-            self._seeking.start()
-
-    def close(self) -> None:
-        self._closing.set()
-        if self._seeking.ident is not None:
-            self._seeking.join(SEEK_PATIENCE)
-        self.store.close()
-
-    def _seek(self) -> None:
-        """Read a store that could not be read at the start: it may be there by now, and tell nobody that it was not."""
-        while not self._closing.wait(SEEK_PAUSE):
-            try:
-                sources = self.store.load()
-            except StoreUnavailable as error:
-                self.down(str(error))
-                continue
-            if not self._closing.is_set():
-                self.changed(sources, ())
-                self.up()
-                self.store.watch(self)
-            return
-
     # What the store tells, in its own thread.
 
     def changed(self, found: Sequence[Source], gone: Sequence[Gone]) -> None:
         """See StoreListener."""
         # What is gone may have made way for what was found: nobody shall see both, or none.
         making_way: dict[str, list[Gone]] = {source.name: [] for source in found}
-        left = [each for each in gone if each.name not in making_way]
         for each in gone:
-            if each.name in making_way:
-                making_way[each.name].append(each)
-        for start in range(0, max(1, len(found)), BATCH):
+            making_way.setdefault(each.name, []).append(each)
+        for start in range(0, len(found), BATCH):
             definitions = [self._read(source) for source in found[start : start + BATCH]]
-            for definition in definitions:
-                left += making_way.pop(definition.name, ())
+            left = [each for definition in definitions for each in making_way.pop(definition.name, ())]
             self._catalog.later(lambda definitions=definitions, left=left: self.take(definitions, left))
-            left = []
+        gone = [each for same in making_way.values() for each in same]
+        for start in range(0, len(gone), BATCH):
+            self._catalog.later(lambda left=gone[start : start + BATCH]: self.take((), left))
 
     def down(self, why: str) -> None:
         """See StoreListener."""
@@ -270,10 +241,9 @@ class _Shelf:
                 continue
             names.append(each.name)
             if each.how == "deleted":
-                del self.by_origin[each.origin]
-                self.names[each.name].remove(each.origin)
-                if not self.names[each.name]:
-                    del self.names[each.name]
+                self._drop(each.name, each.origin)
+            elif any(not self.by_origin[origin].note for origin in self.names[each.name] if origin != each.origin):
+                self._drop(each.name, each.origin)  # what is there still is what the store says of this name
             else:
                 self.by_origin[each.origin] = msgspec.structs.replace(before, note=_NOTES[each.how])
             self._catalog.log.write("definition", flow=each.name, origin=each.origin, change=each.how)
@@ -284,9 +254,19 @@ class _Shelf:
         self._catalog.settle(names)
 
     def _keep(self, definition: Definition) -> None:
+        """Know a definition; what the store had lost by its name is defined anew by it, in whichever language."""
+        for origin in list(self.names.get(definition.name, ())):
+            if origin != definition.origin and self.by_origin[origin].note:
+                self._drop(definition.name, origin)
         if definition.origin not in self.by_origin:
             self.names.setdefault(definition.name, []).append(definition.origin)
         self.by_origin[definition.origin] = definition
+
+    def _drop(self, name: str, origin: str) -> None:
+        del self.by_origin[origin]
+        self.names[name].remove(origin)
+        if not self.names[name]:
+            del self.names[name]
 
     def _became(self, trouble: str) -> None:
         self.read = self.read or not trouble

@@ -44,6 +44,11 @@ class Deployed:
         return None if self.bound is None else self.bound.program.flow
 
     @property
+    def version(self) -> str | None:
+        """The version that is served."""
+        return None if self.bound is None else self.bound.version
+
+    @property
     def worries(self) -> list[str]:
         """What an operator should know of it, in a line each."""
         name, definition = self.definition.name, self.definition
@@ -71,15 +76,19 @@ class Orchestrator:
         self._connectors = connectors
         self._metrics = metrics
         self.flows: dict[str, Deployed] = {}
+        self.changes = 0  # how often flows have changed
+        self._worries: tuple[int, list[str]] = (0, [])
 
     def deploy(self, definition: Definition) -> Deployed:
         """Serve a definition in the place of what has its name; a broken one harms no other."""
         before = self.flows.get(definition.name)
         bound = None if before is None else before.bound
         deployed = self._bound(definition, bound)
-        if deployed.bound is None and definition.draft and bound is not None:
-            deployed.bound = bound
+        if deployed.bound is None and definition.draft and before is not None:
+            # The version before is one of the same place; what another store says under this name is another matter.
+            deployed.bound = bound if before.definition.origin == definition.origin else None
         self.flows[definition.name] = deployed
+        self.changes += 1
         if bound is not deployed.bound:
             self.retire(bound)
         return deployed
@@ -88,6 +97,7 @@ class Orchestrator:
         """Serve a flow no more; its runs go on to their end."""
         deployed = self.flows.pop(name, None)
         if deployed is not None:
+            self.changes += 1
             self.retire(deployed.bound)
 
     def retire(self, bound: BoundProgram | None) -> None:
@@ -98,6 +108,14 @@ class Orchestrator:
     def check(self, definition: Definition) -> tuple[Problem, ...]:
         """Every problem that serving a definition would meet."""
         return self._bound(definition, None).problems
+
+    @property
+    def worries(self) -> list[str]:
+        """What an operator should know of all flows, worked out anew only when one has changed."""
+        if self._worries[0] != self.changes:
+            worries = [worry for _, flow in sorted(self.flows.items()) for worry in flow.worries]
+            self._worries = self.changes, worries
+        return self._worries[1]
 
     def find(self, name: str) -> Deployed:
         """The flow of this name. Raises UnknownFlow."""
@@ -119,12 +137,14 @@ class Orchestrator:
         """A definition with its program; `before` goes on if it means the same."""
         if definition.flow is None:
             return Deployed(definition, None, definition.problems)
-        if before is not None and before.program.flow == definition.flow:
+        if before is not None and before.version == definition.flow.version:  # not `==`: the order of branches counts
             return Deployed(definition, before, ())
         try:
             return Deployed(definition, self.bind(definition.flow), ())
         except DefinitionError as error:
-            problem = Problem(file=definition.origin, message=str(error), remedy="mend the function's entry")
+            problem = Problem(
+                file=definition.origin, message=str(error), remedy="mend its entry in `functions`, or its code"
+            )
             return Deployed(definition, None, (problem,))
 
     def _bind(self, call: LinkedCall) -> Target:

@@ -160,5 +160,5 @@ class StoreListener(Protocol):
         ...
 
     def up(self) -> None:
-        """The store is in step again, after `down`; what has changed meanwhile has been told."""
+        """The store is in step after `down`, or a `load` that failed; what has changed meanwhile has been told."""
         ...

@@ -58,6 +58,8 @@ def starting(folder: Path) -> Iterator[Start]:
 
         def start(name: str = "", **options: Any) -> Serving:
             place = write_code(folder / (name or f"gateway-{len(list(folder.iterdir()))}"))
+            for file, code in options.pop("files", {}).items():
+                (place / file).write_text(code)
             options.setdefault("functions", FUNCTIONS)
             gateway = Serving(place, **options)
 

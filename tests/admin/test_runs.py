@@ -199,12 +199,17 @@ def test_a_run_that_is_not_there(gateway: Serving) -> None:
         assert "only the last are remembered" in reply.detail
 
 
+def test_the_ends_of_time(gateway: Serving) -> None:
+    gateway.run("good")
+    assert runs(gateway, since="0001-01-01T00:00:00+23:00")["runs"]
+    assert not runs(gateway, since="9999-12-31T23:59:59-23:00")["runs"]
+
+
 @pytest.mark.parametrize(
     "query",
     [
         "limit=0", "limit=1001", "limit=x", "limit=", "inline=yes", "inline=", "inline=True", "state=done", "state=",
-        "since=yesterday", "since=", "since=2026-13-01", "since=0001-01-01T00:00:00%2B23:00",
-        "since=9999-12-31T23:59:59-23:00", "since=1", "since=%00", "cursor=x", "cursor=",
+        "since=yesterday", "since=", "since=2026-13-01", "since=1", "since=%00", "cursor=x", "cursor=",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("inline", ["", "&inline=true"])

@@ -178,25 +178,34 @@ def test_a_valkey_that_comes_back_empty(start: Start, tmp_path: Path) -> None:
     """What it held is served from memory, until it is defined anew or deleted."""
     with ValkeyServer(tmp_path / "valkey") as server:
         gateway = start(variables={"CACHE_URL": server.url})
-        for name in ("x", "y", "z"):
+        beside = start(variables={"CACHE_URL": server.url})
+        for name in ("x", "y", "z", "native"):
             assert gateway.put(name, pipeline("f1")).status == 201
+        until(lambda: all(beside.run(name).status == 200 for name in ("x", "y", "z", "native")))
         tag = gateway.show("x").fields["etag"]
         server.kill()
         server.start()
-        until(lambda: all("note" in gateway.show(name).json() for name in "xyz"))
+        for each in (gateway, beside):
+            until(lambda each=each: all("note" in each.show(name).json() for name in ("x", "y", "z", "native")))
         assert "came back without it" in gateway.show("y").json()["note"]
-        assert len(gateway.api("GET", "/readyz").json()["degraded"]) == 3
+        assert len(gateway.api("GET", "/readyz").json()["degraded"]) == 4
         assert gateway.run("x").json() == "f1"
-        assert gateway.put("x", pipeline("f1"), {"if-match": tag}).status == 412, "it is not there"
-        assert gateway.put("x", pipeline("f1"), {"if-none-match": "*"}).status in (200, 201)
-        until(lambda: "note" not in gateway.show("x").json())
+        assert gateway.put("x", pipeline("f2"), {"if-match": '"other"'}).status == 412
+        assert gateway.put("x", pipeline("f1"), {"if-match": tag}).status == 200, "it is what was read"
+        assert "note" not in gateway.show("x").json()
+        assert gateway.put("x", pipeline("f1"), {"if-none-match": "*"}).status == 412
+        assert gateway.put("native", native("native", "f2")).status == 200, "in the other language"
+        assert gateway.run("native").json() == "f2"
+        until(lambda: beside.run("native").json() == "f2")
         assert gateway.delete("y").status == 204
-        assert gateway.run("y").status == 404
-        assert gateway.show("y").status == 404
+        for each in (gateway, beside):
+            until(lambda each=each: each.run("y").status == 404)
+            assert each.show("y").status == 404
         assert gateway.put("z", pipeline("f2")).status == 200
         assert gateway.run("z").json() == "f2"
-        assert "degraded" not in gateway.api("GET", "/readyz").json()
-        gateway.stop()
+        for each in (gateway, beside):
+            until(lambda each=each: "degraded" not in each.api("GET", "/readyz").json())
+            each.stop()
 
 
 def test_the_database_s_folder_may_be_anywhere(start: Start, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ class Stores(RuleBasedStateMachine):
         # What is told again as it was, is told nobody; unless it was gone.
         if known is None or known[0] != added or known[1]:
             self.model[at][added.origin] = (added, "")
+            self.drop_what_was_lost(at, name)
 
     @rule(at=STORES, name=NAMES, twin=TWINS, how=st.sampled_from(["deleted", "evicted", "lost"]))
     def take_away(self, at: int, name: str, twin: str, how: str) -> None:
@@ -54,6 +55,15 @@ class Stores(RuleBasedStateMachine):
             del self.model[at][origin]
         else:
             self.model[at][origin] = (self.model[at][origin][0], how)
+            self.drop_what_was_lost(at, name)
+
+    def drop_what_was_lost(self, at: int, name: str) -> None:
+        """What the store has is what it says of a name; what it had lost is remembered only where there is nothing."""
+        same = {origin: note for origin, (each, note) in self.model[at].items() if each.name == name}
+        if "" in same.values():
+            for origin, note in same.items():
+                if note:
+                    del self.model[at][origin]
 
     @rule(at=STORES, name=NAMES, body=BODIES)
     def swap_twins(self, at: int, name: str, body: str | bytes | None) -> None:
@@ -65,6 +75,7 @@ class Stores(RuleBasedStateMachine):
         self.stores[at].swap([added], [gone(name, old)])
         del self.model[at][old]
         self.model[at][new] = (added, "")
+        self.drop_what_was_lost(at, name)
 
     @rule(name=NAMES)
     def forget(self, name: str) -> None:

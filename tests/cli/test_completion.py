@@ -24,7 +24,9 @@ needs_script = pytest.mark.skipif(not (BIN / "legato").exists(), reason="the com
 
 
 def in_shell(shell: str, *arguments: str) -> str:
-    done = subprocess.run([needed(shell), *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(
+        [needed(shell), *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -27,7 +27,7 @@ from watchfiles import Change
 from legato.cli import dev_gateway, main
 from legato.cli.dev import Watched
 from legato.cli.dev_gateway import GatewayProcess
-from legato.cli.dev_screen import KEPT, LiveScreen, Run, Step, understood
+from legato.cli.dev_screen import KEPT, LiveScreen, PlainScreen, Run, Step, understood
 from tests.support.gateway_process import free_port
 from tests.support.stream import Ended
 from tests.support.texts import request
@@ -219,6 +219,9 @@ def test_a_flow_is_served_without_that(dev: Dev) -> None:
     dev.until_shown("flow who: ok")
     dev.flow("who", "[{cal: who}]")
     dev.until_shown("did you mean `call`")
+    assert "flow who: broken; the version before is served\n" in dev.text()
+    dev.flow("new", "[{cal: who}]")
+    dev.until_shown("(?m)^flow new: broken$")
 
 
 def test_settings_that_cannot_be_used_and_then_can(dev: Dev) -> None:
@@ -376,6 +379,14 @@ def test_any_window(width: int, height: int) -> None:
 
 
 # Lines.
+
+
+def test_why_a_request_was_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = line(event="request", method="POST", path="/x", status=404, ms=0.1, detail="there is no\x1b[2J flow 'x'")
+    run = understood(refused)[1]
+    assert isinstance(run, Run)
+    PlainScreen().run(run)
+    assert capsys.readouterr().out.endswith("  404  POST  /x  0.1ms  there is no [2J flow 'x'\n")
 
 
 def line(**fields: object) -> bytes:

@@ -46,6 +46,14 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return gateway.folder
 
 
+def remark(folder: Path) -> str:
+    """What is said of a change that no gateway made."""
+    if (folder / "output").exists():
+        return ""
+    listen = json.loads((folder / "legato.yaml").read_text())["listen"]
+    return f"no gateway answers at {listen}: written to sqlite:{folder / 'legato.db'} itself\n"
+
+
 def compact(*steps: str) -> str:
     """What fnkit's command writes."""
     return pipeline(*steps).replace(" ", "")
@@ -57,7 +65,7 @@ def compact(*steps: str) -> str:
 def test_add_ls_show_rm(folder: Path) -> None:
     added = legato(folder, "add", "order", "--steps", " echo , ,slow")
     assert added.stdout == "order is defined: echo, slow\n"
-    assert added.stderr == ""
+    assert added.stderr == remark(folder)
     listed = legato(folder, "ls").stdout.splitlines()
     assert listed[0].split() == ["NAME", "STATE", "VERSION", "ORIGIN", "STEPS"]
     assert [line.split()[:2] for line in listed[1:]] == [["filed", "ok"], ["order", "ok"]]
@@ -65,7 +73,8 @@ def test_add_ls_show_rm(folder: Path) -> None:
     assert legato(folder, "show", "order").stdout == compact("echo", "slow") + "\n"
     assert json.loads(legato(folder, "run", "order", "-d", '{"seconds": 0}').stdout) == {"seconds": 0}
     removed = legato(folder, "rm", "order")
-    assert removed.output == ""
+    assert removed.stdout == "order is deleted\n"
+    assert removed.stderr == remark(folder)
     assert "order" not in legato(folder, "ls").stdout
     assert "there is no flow 'order'" in legato(folder, "show", "order", code=1).stderr
     assert "there is no flow 'order'" in legato(folder, "rm", "order", code=1).stderr
@@ -92,7 +101,7 @@ def test_a_file_or_standard_input(folder: Path, tmp_path: Path) -> None:
 def test_new(folder: Path) -> None:
     legato(folder, "add", "x", "--steps", "echo", "--new")
     refused = legato(folder, "add", "x", "--steps", "slow", "--new", code=1)
-    assert "x" in refused.stderr
+    assert refused.stderr == "there is a flow `x` already; leave out --new to define it anew\n"
     assert as_json(folder, "show", "x")["outline"] == "echo"
 
 
@@ -121,7 +130,7 @@ def test_wrong_usage(folder: Path, arguments: list[str]) -> None:
     [
         (b"flow: x\nsteps: [1]\n", 2, "must be"),
         (b"", 0, "is empty"),
-        (b"flow: y\nsteps: [echo]\n", 1, "the flow is called `y`"),
+        (b"flow: y\nsteps: [echo]\n", 1, "the flow is called `y`, to be defined as `x`"),
         (b"flow: x\nsteps: [missing]\n", 0, "no_such_module"),
         (b"flow: x\nsteps: [a\xff]\n", 2, "not UTF-8"),
     ],
@@ -173,6 +182,7 @@ def test_ls_as_json_and_by_state(folder: Path) -> None:
     assert [flow["name"] for flow in as_json(folder, "ls", "--state", "ok")] == ["filed", "x"]
     nothing = legato(folder, "ls", "--state", "broken")
     assert nothing.stdout == ""
+    assert nothing.stderr == "no broken flows\n"
     legato(folder, "ls", "--state", "odd", code=2)
 
 
@@ -190,11 +200,23 @@ def test_an_earlier_version(folder: Path) -> None:
 def test_rm_of_several(folder: Path) -> None:
     for name in ("a", "b", "c"):
         legato(folder, "add", name, "--steps", "echo")
-    refused = legato(folder, "rm", "a", "nobody", "b", code=1)
-    assert refused.stderr == "there is no flow 'nobody' in the store; `legato ls` lists those there are\n"
+    refused = legato(folder, "rm", "a", "nobody", "filed", "b", code=1)
+    assert refused.stdout == "a is deleted\nb is deleted\n"
+    nobody, filed = refused.stderr.removeprefix(remark(folder)).splitlines()
+    assert nobody == "there is no flow 'nobody' in the store; `legato ls` lists those there are"
+    assert "take that file away first" in filed
     assert [flow["name"] for flow in as_json(folder, "ls")] == ["c", "filed"]
-    assert legato(folder, "rm", "c").output == ""
+    assert legato(folder, "rm", "c").stdout == "c is deleted\n"
+    assert legato(folder, "rm", "c", code=1).stderr.count("\n") == 1, "nothing was written"
     legato(folder, "rm", code=2)
+
+
+def test_functions_without_an_entry(folder: Path) -> None:
+    added = legato(folder, "add", "x", "--steps", "ecko,echo,mail")
+    assert added.stderr.removeprefix(remark(folder)).splitlines() == [
+        "ecko has no entry in `functions` and is called at http://ecko:8080; did you mean `echo`?",
+        "mail has no entry in `functions` and is called at http://mail:8080",
+    ]
 
 
 # Without a gateway.
@@ -210,6 +232,13 @@ def test_broken_and_hidden_ones_are_remarked_upon(tmp_path: Path) -> None:
     assert "x.yaml hides sqlite:" in listed.stderr
     assert "bad.yaml:2:9" in listed.stderr
     assert legato(folder, "show", "bad").stdout == "flow: bad\nsteps: [1]\n"
+
+
+def test_what_is_wrong_with_many_is_said_once(tmp_path: Path) -> None:
+    folder = project(tmp_path, {name: ["missing"] for name in ("a", "b", "c")})
+    said = legato(folder, "ls").stderr
+    assert said.startswith("a, b, c: ")
+    assert said.count("no_such_module:f") == 1
 
 
 def test_ls_of_nothing(tmp_path: Path) -> None:
@@ -342,7 +371,9 @@ def test_tokens(start: Start, tmp_path: Path) -> None:
     legato(folder, "rm", "x", LEGATO_ADMIN_TOKEN=ADMIN)
     for arguments in (["ls"], ["add", "x", "--steps", "echo"], ["rm", "x"], ["show", "filed"]):
         assert "Authorization: Bearer" in legato(folder, *arguments, code=1).stderr
-        assert "Authorization: Bearer" in legato(folder, *arguments, code=1, LEGATO_ADMIN_TOKEN="wrong").stderr
+        refused = legato(folder, *arguments, code=1, LEGATO_ADMIN_TOKEN="wrong")
+        assert "Authorization: Bearer" in refused.stderr
+        assert refused.stderr.endswith("set LEGATO_TOKEN (or LEGATO_ADMIN_TOKEN to define flows)\n")
 
 
 def test_a_gateway_on_a_unix_socket(start: Start, tmp_path: Path) -> None:

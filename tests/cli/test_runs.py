@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.admin.conftest import Start, starting
 from tests.admin.serving import CALLER, Serving, until
-from tests.cli.commands import FUNCTIONS, as_json, legato, project, server
+from tests.cli.commands import FUNCTIONS, as_json, legato, on_terminal, project, server
 
 FLOWS: dict[str, Any] = {
     "good": ["echo", "slow"],
@@ -37,7 +38,7 @@ def test_ls(gateway: Serving) -> None:
     gateway.run("bad", b'{"status": 402}')
     gateway.run("none")
     lines = legato(gateway.folder, "runs", "ls", "--inline").stdout.splitlines()
-    assert lines[0].split() == ["STARTED", "STATE", "FLOW", "MS", "RUN", "STEPS"]
+    assert lines[0].split() == ["STARTED", "(UTC)", "STATE", "FLOW", "MS", "RUN", "STEPS"]
     assert [line.split()[1:3] for line in lines[1:]] == [["failed", "none"], ["failed", "bad"], ["succeeded", "good"]]
     assert "fail " in lines[2]
     assert lines[2].endswith(" refused")
@@ -77,9 +78,31 @@ def test_functions_and_events(gateway: Serving) -> None:
     assert int(rows["nowhere"][2]) == int(rows["nowhere"][1])
     functions = as_json(gateway.folder, "runs", "ls", "--inline", "--functions")
     assert functions["fail"]["last_status"] == 402
+    assert as_json(gateway.folder, "runs", "ls", "--functions") == {}
     events = legato(gateway.folder, "runs", "ls", "--inline", "--events").stdout
     assert " started listen=" in events
     assert [event["event"] for event in as_json(gateway.folder, "runs", "ls", "--inline", "--events")][-1] == "started"
+
+
+def test_times_are_those_of_here_on_a_terminal(gateway: Serving) -> None:
+    run_id = gateway.run("none").fields["legato-run"]
+    arguments = ["runs", "ls", "--inline", "-n", "1", "--project", str(gateway.folder)]
+    head, row = on_terminal(*arguments, TZ="XXX-5:30").splitlines()
+    assert head.split()[:2] == ["STARTED", "STATE"]
+    started = datetime.fromisoformat(as_json(gateway.folder, "runs", "show", run_id)["started"])
+    assert row.split()[0] == (started + timedelta(hours=5, minutes=30)).strftime("%H:%M:%S.%f")[:-3]
+
+
+def test_events_have_no_empty_fields(tmp_path: Path) -> None:
+    event = {"time": "T", "event": "definition", "flow": "x", "state": None, "problems": [], "why": "", "tries": 0}
+    body = json.dumps({"runs": [], "functions": {}, "events": [event]}).encode()
+
+    def events(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+
+    with server(events) as listen:
+        shown = legato(project(tmp_path, listen=listen), "runs", "ls", "--inline", "--events").stdout
+    assert shown == "T definition flow=x tries=0\n"
 
 
 def test_show(gateway: Serving) -> None:

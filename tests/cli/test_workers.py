@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from legato.app import FOLD_EVERY, PUBLISH_EVERY
 from tests.support.gateway_process import GatewayProcess, free_port, write_project
 from tests.support.texts import request
 from tests.support.wire import Wire
@@ -75,13 +76,50 @@ def test_one_that_dies_is_replaced_and_its_counts_stay(crew: GatewayProcess) -> 
     for _ in range(30):
         crew.post("echo", b"1")
     assert crew.until_metric(30, "legato_runs_total", flow="echo")
-    time.sleep(1.5)  # every worker has published what it counted
+    time.sleep(FOLD_EVERY * PUBLISH_EVERY + 1)  # every worker has published what it counted
     victim = before[0]
     os.kill(victim, signal.SIGKILL)
     until(lambda: len(workers_of(crew)) == 3 and victim not in workers_of(crew), "nobody takes its place")
     assert crew.metric("legato_runs_total", flow="echo") == 30
     assert crew.post("echo", b"1").status == 200
     assert f"worker {victim} ended with -9" in crew.errors()
+
+
+def test_an_orphan_that_is_left_to_the_parent_is_no_worker(tmp_path: Path) -> None:
+    """As the first process of a container, or a subreaper, it inherits what its workers' functions have started."""
+    code = "import subprocess\ndef f(value):\n    subprocess.Popen(['sh', '-c', 'sleep 0.2 & exit 0']).wait()\n"
+    folder = tmp_path / "crew"
+    folder.mkdir()
+    (folder / "orphans_module.py").write_text(code)
+    starter = (
+        "import ctypes, sys; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); "
+        "sys.argv = ['legato', 'serve', '.', '--workers', '2']; from legato.cli import main; main()"
+    )
+    port = free_port()
+    functions = {"f": {"python": "orphans_module:f"}}
+    write_project(folder, {"x": ["f"]}, {"listen": f"127.0.0.1:{port}", "functions": functions})
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-c", starter], cwd=folder, stdout=output, stderr=output)
+    try:
+        for _ in range(3):
+            until(lambda: status_of(port, "/orchestrate/x") == 200, "it does not serve")
+        time.sleep(0.5)
+        assert process.poll() is None
+        assert status_of(port, "/orchestrate/x") == 200
+    finally:
+        process.terminate()
+    assert process.wait(PATIENCE) == 0
+
+
+def status_of(port: int, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("POST", path, b"1")
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
 
 
 def test_what_one_defines_all_serve(crew: GatewayProcess) -> None:

@@ -266,6 +266,16 @@ def test_scopes_that_are_none(scopes: str) -> None:
         f"auth:\n  tokens:\n    - token: a\n      token: {SECRET}\n      scopes: [run]",
         f"auth: {{tokens: [{{token: {SECRET}, scops: [run]}}]}}",
         f"auth:\n\ttokens: {SECRET}",
+        f"auth: {{tokens: {SECRET}}}",
+        f"auth:\n  tokens: {SECRET}",
+        f"auth:\n  tokens:\n    {SECRET}",
+        f"auth: {{tokens: [{{{SECRET}: run}}]}}",
+        f"auth: {{{SECRET}: []}}",
+        f"auth:\n  tokens: [{{token: a, scopes: [{SECRET}]}}]",
+        f"auth:\n  tokens:\n    - *{SECRET}",
+        f"auth:\n  tokens:\n    - &{SECRET} a",
+        f"auth:\n  tokens:\n    - !{SECRET} a",
+        f"auth: {{tokens: [!{SECRET} a]}}",
     ],
 )
 def test_secrets_stay_out_of_messages_wherever_they_stand(text: str) -> None:

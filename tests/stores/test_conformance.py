@@ -1,4 +1,4 @@
-"""What every store of definitions guarantees, of files, of SQLite and of Valkey (legato.ports.DefinitionStore)."""
+"""What every store of definitions guarantees (legato.ports.DefinitionStore): files, SQLite, Valkey, the one for tests."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from legato.ports import DefinitionStore
 from legato.stores.files import FileStore
 from legato.stores.sqlite import SqliteStore
 from legato.stores.valkey import ValkeyStore
+from legato.testing import MemoryStore
 from tests.support.valkey_server import ValkeyServer
 
 PATIENCE = 10.0  # seconds; a busy machine is no mistake of a store
@@ -78,7 +79,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
         yield server
 
 
-@pytest.fixture(scope="module", params=["files", "sqlite", "valkey"])
+@pytest.fixture(scope="module", params=["files", "sqlite", "valkey", "memory"])
 def places(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Open]:
     """Makes places for definitions, each of them empty: a way to open stores of the same one."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -90,6 +91,9 @@ def places(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if server is not None:
             server.cli("FLUSHALL")
             return lambda: ValkeyStore(server.url)
+        if request.param == "memory":
+            first = MemoryStore("memory")
+            return lambda: MemoryStore("memory", beside=first)
         if request.param == "sqlite":
             return lambda: SqliteStore(folder / f"{number}.db")
         return lambda: FileStore(folder / f"flows-{number}")

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from legato.admin.flows import FlowsAPI
-from legato.admin.problems import as_problem
+from legato.admin.problems import as_problem, in_thread
 from legato.admin.runs import RunsAPI
 from legato.catalog import Catalog
 from legato.orchestrator import Orchestrator
@@ -42,14 +42,14 @@ def admin_app(
         if unread := catalog.unread:
             detail = f"{unread} could not be read yet, so that flows are not known"
             return JSONResponse({"status": "starting", "detail": detail, "degraded": catalog.troubles}, 503)
-        worries = [worry for _, flow in sorted(orchestrator.flows.items()) for worry in flow.worries]
         body: dict[str, object] = {"status": "ok"}
-        if degraded := catalog.troubles + worries:
-            body["degraded"] = degraded[:SHOWN]
+        if degraded := (catalog.troubles + orchestrator.worries)[:SHOWN]:
+            body["degraded"] = degraded
         return JSONResponse(body)
 
     async def metrics_text(_: Request) -> Response:
-        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        text = await in_thread(metrics.render, metrics.read())
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     routes = [
         Route("/livez", livez),

@@ -42,7 +42,7 @@ def flow_document(deployed: Deployed) -> FlowDocument:
     source = definition.source
     return FlowDocument(
         name=definition.name,
-        version=None if flow is None else flow.version,
+        version=deployed.version,
         state=deployed.state,
         origin=definition.origin,
         language="" if source is None else source.language,

@@ -61,7 +61,8 @@ class FlowsAPI:
         deployed = self._find(name)
         version = request.query_params.get("version")
         try:
-            revisions = await in_thread(self._catalog.revisions, name)
+            is_stored = self._catalog.shadowing(name) is None  # else what the store has had is of another definition
+            revisions = await in_thread(self._catalog.revisions, name) if is_stored else []
         except Problematic:  # what is served is known all the same
             if version:
                 raise
@@ -138,6 +139,7 @@ class FlowsAPI:
         """
         stored = self._catalog.stored(name)
         digest = stored.source.digest if stored is not None and stored.source is not None else ""
+        is_lost = stored is not None and stored.note  # it is remembered here: where it is stored there is nothing
         if (header := request.headers.get("if-none-match")) is not None:
             if header.strip() != "*":
                 raise Problematic(400, "If-None-Match of a change is *, for a flow that must not be there yet")
@@ -152,6 +154,8 @@ class FlowsAPI:
             tags = [match[1] if (match := _TAG.fullmatch(part)) else "" for part in header.split(",")]
             if not all(tags):
                 raise Problematic(400, 'If-Match is an ETag in quotes, as in "0a1b", or *')
+        if is_lost and digest in tags:
+            return ""
         if len(tags) == 1:
             return tags[0]
         if digest not in tags:

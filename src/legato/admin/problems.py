@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -12,6 +14,9 @@ from starlette.responses import Response
 
 from legato.errors import StoreUnavailable
 from legato.model.problem_document import MEDIA_TYPE, problem_document
+
+# Not asyncio's own threads: those are for functions of users, who may fill them.
+_threads = ThreadPoolExecutor(4, thread_name_prefix="legato-api")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,8 +46,9 @@ async def as_problem(request: Request, error: Exception) -> Response:
 
 async def in_thread(function: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
     """Call what blocks, beside the event loop. A store that cannot be used is 503, in its own words."""
+    call = partial(function, *args, **keywords)
     try:
-        return await asyncio.to_thread(function, *args, **keywords)
+        return await asyncio.get_running_loop().run_in_executor(_threads, call)
     except StoreUnavailable as error:
         raise Problematic(503, str(error), {"retry-after": "1"}) from None
 

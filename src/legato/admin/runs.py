@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import islice
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from legato.admin.problems import Problematic, number
+from legato.admin.problems import Problematic, in_thread, number
 from legato.hosts.inline import InlineHost
-from legato.hosts.recent import RunDocument
+from legato.hosts.recent import Clock, Remembered, function_documents, run_document
 from legato.telemetry.log import Log
 
 PAGE = 50
+JITTER = 0.0001  # seconds by which the two clocks may differ from one look to the next
 STATES = ("running", "undoing", "succeeded", "failed", "undone", "cancelled")
 
 
@@ -46,14 +46,19 @@ class RunsAPI:
             raise Problematic(400, f"`state` is one of {', '.join(STATES)}, not {state!r}")
         if inline == "false":
             return _json({"runs": []})  # of durable runs there are none
-        found = self._matching(query.get("flow"), state, since)
+        found = [run for run in self._all() if _matches(run, query.get("flow"), state, since)]
         if (cursor := query.get("cursor")) is not None:
             found = _after(found, cursor)
-        runs = list(islice(found, limit + 1))
-        body: dict[str, object] = {"runs": runs[:limit]}
-        if len(runs) > limit:
-            body["cursor"] = runs[limit - 1].id
-        body["functions"] = self._host.recent.functions()
+        return await in_thread(self._page, found, limit)
+
+    def _page(self, found: Sequence[Remembered], limit: int) -> Response:
+        """A page of runs. Documents of a thousand runs are made beside the event loop."""
+        clock = Clock()
+        runs = [run_document(run, clock) for run in found[:limit]]
+        body: dict[str, object] = {"runs": runs}
+        if len(found) > limit:
+            body["cursor"] = runs[-1].id
+        body["functions"] = function_documents(self._host.recent.all(()))
         body["events"] = list(self._log.events)[: -limit - 1 : -1]
         return _json(body)
 
@@ -61,34 +66,33 @@ class RunsAPI:
         """A run that has not ended, or is remembered."""
         run_id = request.path_params["id"]
         for run in self._all():
-            if run.id == run_id:
-                return _json(run)
+            if run.id.decode() == run_id:
+                return _json(run_document(run, Clock()))
         raise Problematic(404, f"there is no run {run_id!r}; of inline runs only the last are remembered", run=run_id)
 
-    def _all(self) -> Iterator[RunDocument]:
-        return self._host.recent.documents(list(self._host.runs()))
-
-    def _matching(self, flow: str | None, state: str | None, since: str) -> Iterator[RunDocument]:
-        for run in self._all():
-            if (flow is None or run.flow == flow) and (state is None or run.state == state) and run.started >= since:
-                yield run
+    def _all(self) -> list[Remembered]:
+        return self._host.recent.all(self._host.runs())
 
 
-def _after(runs: Iterator[RunDocument], cursor: str) -> Iterator[RunDocument]:
-    for run in runs:
-        if run.id == cursor:
-            return runs
+def _matches(run: Remembered, flow: str | None, state: str | None, since: float) -> bool:
+    return (flow is None or run.bound.name == flow) and (state is None or run.state == state) and run.started >= since
+
+
+def _after(runs: Sequence[Remembered], cursor: str) -> Sequence[Remembered]:
+    for place, run in enumerate(runs):
+        if run.id.decode() == cursor:
+            return runs[place + 1 :]
     raise Problematic(400, "the run in `cursor` is not remembered any more: begin again without one")
 
 
-def _since(text: str | None) -> str:
-    """A time in the form of the documents, which compare as text."""
+def _since(text: str | None) -> float:
+    """A time as the runs have it: monotonic seconds."""
     if text is None:
-        return ""
+        return float("-inf")
     try:
         moment = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + came as a blank
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return aware.astimezone(UTC).isoformat(timespec="milliseconds")
+        return aware.timestamp() - Clock().ahead - JITTER
     except (ValueError, OverflowError):
         raise Problematic(400, f"`since` is a time like 2026-01-31T12:00:00Z, not {text!r}") from None
 

@@ -1,4 +1,4 @@
-"""Who the command line speaks to: the gateway that answers at the settings' `listen`, else the stores themselves."""
+"""Who the command line speaks to: the gateway that is named, the one at `listen`, else the stores themselves."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import json
 import socket
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
-from urllib.parse import urlencode
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import click
-import msgspec
 
-from legato.app import App, listen_address
+from legato.app import App, listen_address, open_stores
+from legato.cli.refusals import refused
+from legato.cli.terminal import warn
 from legato.errors import StoreUnavailable
 from legato.gateway.credentials import granted
 from legato.model.settings import Scope, Settings
@@ -27,7 +28,9 @@ PROBE_TIMEOUT = 5.0
 
 
 class Client(ABC):
-    """Whoever answers requests to the API."""
+    """Whoever answers requests to the API. `remark` is what is to be said of a change that was made."""
+
+    remark = ""
 
     @abstractmethod
     def ask(self, scope: Scope, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
@@ -51,11 +54,15 @@ class Client(ABC):
 
 
 class Gateway(Client):
-    """A gateway that runs, by one connection."""
+    """A gateway that runs, by one connection. `where` is what messages call it, `prefix` begins its paths."""
 
-    def __init__(self, settings: Settings, connection: http.client.HTTPConnection) -> None:
+    def __init__(
+        self, settings: Settings, connection: http.client.HTTPConnection, where: str, prefix: str = ""
+    ) -> None:
         self._settings = settings
         self._connection = connection
+        self._where = where
+        self._prefix = prefix
 
     def ask(self, scope: Scope, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         """See Client."""
@@ -65,13 +72,12 @@ class Gateway(Client):
         if token is not None:
             fields["authorization"] = f"Bearer {token}"
         try:
-            self._connection.request(method, path, body or None, fields)
+            self._connection.request(method, self._prefix + path, body or None, fields)
             answer = self._connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
             # Doing it here as well could do everything twice.
-            listen = self._settings.listen
-            click.echo(f"the gateway at {listen} was lost, and with it what became of the request: {error!r}", err=True)
+            warn(f"the gateway at {self._where} was lost, and with it what became of the request: {error!r}")
             sys.exit(3)
 
 
@@ -81,16 +87,17 @@ class Here(Client):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._app: App | None = self._open()
+        self.remark = f"no gateway answers at {settings.listen}: written to {open_stores(settings)[-1].label} itself"
 
     def _open(self) -> App:
         try:
             app = App(self._settings, Log(io.StringIO()))
         except StoreUnavailable as error:
-            click.echo(str(error), err=True)
+            warn(str(error))
             sys.exit(3)
         app.load()
         if app.catalog.unread:
-            click.echo("\n".join(app.catalog.troubles), err=True)
+            warn("\n".join(app.catalog.troubles))
             sys.exit(3)
         return app
 
@@ -101,51 +108,39 @@ class Here(Client):
         return asyncio.run(app.ask(method, path, body, headers))
 
 
-def client_of(settings: Settings) -> Client:
-    """The gateway when one answers, else the stores themselves."""
-    return find_gateway(settings) or Here(settings)
+def client_of(settings: Settings, url: str | None) -> Client:
+    """The gateway that is named or answers at `listen`, else the stores themselves."""
+    return find_gateway(settings, url) or Here(settings)
 
 
-def find_gateway(settings: Settings) -> Gateway | None:
-    """The gateway at `listen`, None where none answers."""
-    connection = _connection(settings.listen)
-    try:
-        connection.request("GET", "/livez")
-        probe = connection.getresponse()
-        if probe.status != 200 or probe.read() != b'{"status":"ok"}':
-            connection.close()
-            return None
-    except (OSError, http.client.HTTPException):
+def find_gateway(settings: Settings, url: str | None) -> Gateway | None:
+    """The gateway at `url`, which must answer; without one that at `listen`, None where none answers."""
+    connection = _connection(settings.listen) if url is None else _connection_to(url)
+    where, prefix = (settings.listen, "") if url is None else (url, urlsplit(url).path)
+    if why := _probe(connection, prefix):
         connection.close()
-        return None
+        if url is None:
+            return None
+        warn(f"no gateway answers at {url}: {why}")
+        sys.exit(3)
     if connection.sock is not None:
         connection.sock.settimeout(TIMEOUT)
     connection.timeout = TIMEOUT
     if command := click.get_current_context(silent=True):
         command.call_on_close(connection.close)
-    return Gateway(settings, connection)
+    return Gateway(settings, connection, where, prefix)
 
 
-def refused(status: int, answer: bytes) -> NoReturn:
-    """Show why a request was refused, by a proxy in between perhaps, and end with 1."""
+def _probe(connection: http.client.HTTPConnection, prefix: str) -> str:
+    """Why there is no gateway; empty if there is one."""
     try:
-        problem = msgspec.json.decode(answer, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        problem = {"detail": answer[:200].decode("utf-8", "replace")}
-    fail(problem if problem.get("detail") else {"detail": f"the gateway answered {status}"})
-
-
-def fail(problem: Mapping[str, Any]) -> NoReturn:
-    """Show a problem document, and end with 1."""
-    click.echo(problem.get("detail") or json.dumps(problem), err=True)
-    for error in problem.get("errors", ()):
-        place = ":".join(str(error[key]) for key in ("file", "line", "column") if error.get(key))
-        click.echo(f"{place}: {error.get('detail', '')}", err=True)
-        if error.get("source"):
-            click.echo(f"    {error['source']}", err=True)
-        if error.get("remedy"):
-            click.echo(f"  remedy: {error['remedy']}", err=True)
-    sys.exit(1)
+        connection.request("GET", f"{prefix}/livez")
+        probe = connection.getresponse()
+        if probe.status != 200 or probe.read() != b'{"status":"ok"}':
+            return f"what answers there is none ({probe.status} for {prefix}/livez)"
+    except (OSError, http.client.HTTPException) as error:
+        return str(getattr(error, "strerror", None) or error or repr(error))
+    return ""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -165,3 +160,9 @@ def _connection(listen: str) -> http.client.HTTPConnection:
         return _UnixConnection(host)
     here = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
     return http.client.HTTPConnection(here, port, timeout=PROBE_TIMEOUT)
+
+
+def _connection_to(url: str) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=PROBE_TIMEOUT)

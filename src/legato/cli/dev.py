@@ -71,7 +71,8 @@ class Development:
         """Go on until a signal says that it is enough."""
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
-            loop.add_signal_handler(number, self._stop)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` leaves it
+                loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGWINCH, self._screen.resized)
         tasks = [asyncio.create_task(work) for work in (self._serve(), self._watch(), self._stopping.wait())]
         try:
@@ -134,11 +135,16 @@ def _told(event: Event) -> str:
     """An event of the gateway's log, in words."""
     if event["event"] == "definition":
         problems = event.get("problems") or ()
-        return "\n".join(
-            [f"flow {event.get('flow')}: {event.get('state') or event.get('change')}", *map(str, problems)]
-        )
+        return "\n".join([f"flow {event.get('flow')}: {_state(event)}", *map(str, problems)])
     said = ", ".join(f"{key} {value}" for key, value in event.items() if key not in ("time", "event"))
     return f"{event['event']}: {said}" if said else str(event["event"])
+
+
+def _state(event: Event) -> str:
+    """What became of a flow; the state of one that is broken may be that of the version before it."""
+    if event.get("change") != "broken":
+        return str(event.get("state") or event.get("change"))
+    return "broken; the version before is served" if event.get("state") == "ok" else "broken"
 
 
 async def _first(*waits: Awaitable[object]) -> None:

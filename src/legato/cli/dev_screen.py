@@ -14,6 +14,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from legato.cli.terminal import clean, clean_lines, warn
+
 KEPT = 200  # runs; more than any window shows, and they outlive the gateway's restarts
 ABOVE = 8  # lines of the window that are left for messages
 DRAW_EVERY = 0.1  # seconds: a terminal that is redrawn for each of a thousand runs shows none of them
@@ -95,7 +97,7 @@ class PlainScreen:
     def run(self, run: Run) -> None:
         """See Screen."""
         parts = [_time(run), str(run.status), run.method, run.path, f"{run.ms:.1f}ms", _steps(run).plain, _trouble(run)]
-        click.echo("  ".join(part for part in parts if part))
+        click.echo(clean("  ".join(part for part in parts if part)))
 
     def printed(self, text: str, is_error: bool) -> None:
         """See Screen."""
@@ -103,7 +105,7 @@ class PlainScreen:
 
     def message(self, text: str) -> None:
         """See Screen."""
-        click.echo(text, err=True)
+        warn(text)
 
     def resized(self) -> None:
         """See Screen."""
@@ -143,7 +145,7 @@ class LiveScreen:
 
     def message(self, text: str) -> None:
         """See Screen."""
-        self._show(Text(text, "cyan"))
+        self._show(Text(clean_lines(text), "cyan"))
 
     def close(self) -> None:
         """See Screen."""
@@ -175,7 +177,7 @@ class LiveScreen:
     def _list(self) -> Group:
         """As many of the last runs as fit, and a line that says how to end this."""
         runs = self._fitting()
-        requests = [Text(f"{_clean(run.method)} {_clean(run.path)}") for run in runs]
+        requests = [Text(f"{clean(run.method)} {clean(run.path)}") for run in runs]
         width = min(max((request.cell_len for request in requests), default=0), max(16, self._console.width // 3))
         lines: list[Text] = []
         for run, request in zip(runs, requests, strict=True):
@@ -220,19 +222,14 @@ def _steps(run: Run) -> Text:
     for step in run.steps:
         style = "red" if step.path == run.step else "" if step.outcome == "ok" else "yellow"
         attempts = f" \N{MULTIPLICATION SIGN}{step.attempts}" if step.attempts > 1 else ""
-        parts.append(Text(f"{_clean(step.path)}{attempts} {step.ms:.1f}", style))
+        parts.append(Text(f"{clean(step.path)}{attempts} {step.ms:.1f}", style))
     return Text(" \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} ").join(parts)
 
 
 def _trouble(run: Run) -> str:
     """Why a run failed, in a line."""
     where = f"{run.step}: " if run.step else ""
-    return _clean(f"{where}{run.detail}") if run.detail else ""
-
-
-def _clean(text: str) -> str:
-    """Text on one line, without what a terminal would obey: details are told by functions."""
-    return "".join(char if char.isprintable() else " " for char in text)
+    return clean(f"{where}{run.detail}") if run.detail else ""
 
 
 def _printable(line: bytes) -> str:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
 
-from legato.cli.client import Client, client_of, refused
+from legato.cli.client import Client, client_of
+from legato.cli.options import gateway_option, json_option, project_option
 from legato.cli.project import load_settings
+from legato.cli.refusals import fail, refused, tell_refusal
+from legato.cli.strangers import warn_of_strangers
 from legato.cli.table import echo_table
+from legato.cli.terminal import hand_over, tell, warn
+from legato.formats import language_of, read
+from legato.model.settings import Settings
+from legato.model.source import Source
 
-project_option = click.option(
-    "--project", default=".", type=click.Path(exists=True, path_type=Path), help="The folder, else this one."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 MODES = ("sequential", "parallel")
 
 
@@ -27,8 +31,11 @@ MODES = ("sequential", "parallel")
 @click.option("--mode", type=click.Choice(MODES, case_sensitive=False), help="How; `sequential` unless given.")
 @click.option("-f", "--file", "file", metavar="FILE", help="A definition: YAML, or fnkit's JSON; - is standard input.")
 @click.option("--new", is_flag=True, help="Fail if there is such a flow already.")
+@gateway_option
 @project_option
-def add(name: str, steps: str | None, mode: str | None, file: str | None, new: bool, project: Path) -> None:
+def add(
+    name: str, steps: str | None, mode: str | None, file: str | None, new: bool, url: str | None, project: Path
+) -> None:
     """Define the flow NAME, or define it anew.
 
     \b
@@ -41,15 +48,22 @@ def add(name: str, steps: str | None, mode: str | None, file: str | None, new: b
     if (steps is None) == (file is None) or (file is not None and mode is not None):
         raise click.UsageError("say what the flow does, by --steps a,b (and --mode) or by --file FILE")
     text = pipeline(steps, mode or MODES[0]) if steps is not None else _text(file or "")
-    document = put(client_of(load_settings(project)), name, text, new)
-    click.echo(f"{name} is defined: {document.get('outline') or document.get('detail', '')}")
+    settings = load_settings(project)
+    client = client_of(settings, url)
+    document = put(client, name, text, new)
+    tell(f"{name} is defined: {document.get('outline') or document.get('detail', '')}")
+    if client.remark:
+        warn(client.remark)
+    if url is None:  # of another gateway's functions these settings tell nothing
+        _warn_of_strangers(name, text, settings)
 
 
 @click.command()
 @click.option("--state", type=click.Choice(("ok", "broken")), help="Only those.")
 @json_option
+@gateway_option
 @project_option
-def ls(state: str | None, as_json: bool, project: Path) -> None:
+def ls(state: str | None, as_json: bool, url: str | None, project: Path) -> None:
     """List the flows, with their state and where they come from.
 
     \b
@@ -58,28 +72,32 @@ def ls(state: str | None, as_json: bool, project: Path) -> None:
         legato ls --json
     """
     query = {"state": state} if state else {}
-    flows = list(client_of(load_settings(project)).pages("/api/flows", "flows", **query))
+    flows = list(client_of(load_settings(project), url).pages("/api/flows", "flows", **query))
     if as_json:
         click.echo(json.dumps(flows, indent=2))
         return
     if not flows:
-        click.echo("no flows: `legato add NAME --steps a,b` or a file in flows/ defines one", err=True)
+        warn(
+            "no broken flows"
+            if state == "broken"
+            else "no flows: `legato add NAME --steps a,b` or a file in flows/ defines one"
+        )
         return
     rows = [
         [flow["name"], _state(flow), flow["version"] or "-", flow["origin"], flow.get("outline", "")] for flow in flows
     ]
     echo_table(["NAME", "STATE", "VERSION", "ORIGIN", "STEPS"], rows)
-    for flow in flows:
-        for line in _remarks(flow):
-            click.echo(line, err=True)
+    for line in _remarks(flows):
+        warn(line)
 
 
 @click.command()
 @click.argument("name")
 @click.option("--version", help="An earlier version, as --json lists them under `revisions`.")
 @json_option
+@gateway_option
 @project_option
-def show(name: str, version: str | None, as_json: bool, project: Path) -> None:
+def show(name: str, version: str | None, as_json: bool, url: str | None, project: Path) -> None:
     """Print the definition of the flow NAME, as it was written.
 
     \b
@@ -88,30 +106,42 @@ def show(name: str, version: str | None, as_json: bool, project: Path) -> None:
         legato show process-order --version 83d01c5e9a7b6f42 > old.yaml
     """
     query = f"?{urlencode({'version': version})}" if version else ""
-    document = client_of(load_settings(project)).document("observe", "GET", path_of(name) + query)
+    document = client_of(load_settings(project), url).document("observe", "GET", path_of(name) + query)
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return
-    click.echo(document.get("source", ""), nl=not document.get("source", "").endswith("\n"))
-    for line in _remarks(document):
-        click.echo(line, err=True)
+    hand_over(document.get("source", ""))
+    for line in _remarks([document]):
+        warn(line)
 
 
 @click.command()
 @click.argument("names", nargs=-1, required=True)
+@gateway_option
 @project_option
-def rm(names: tuple[str, ...], project: Path) -> None:
+def rm(names: tuple[str, ...], url: str | None, project: Path) -> None:
     """Delete flows. Runs that have begun go on to their end.
 
     \b
         legato rm process-order
         legato rm old-one older-one
     """
-    client = client_of(load_settings(project))
-    missing = [name for name in names if not delete(client, name)]
-    for name in missing:
-        click.echo(f"there is no flow {name!r} in the store; `legato ls` lists those there are", err=True)
-    if missing:
+    client = client_of(load_settings(project), url)
+    refusals: list[tuple[int, bytes, str]] = []
+    for name in names:
+        status, answer = delete(client, name)
+        if status < 400:
+            tell(f"{name} is deleted")
+        else:
+            refusals.append((status, answer, name))
+    if client.remark and len(refusals) < len(names):
+        warn(client.remark)
+    for status, answer, name in refusals:
+        if status == 404:
+            warn(f"there is no flow {name!r} in the store; `legato ls` lists those there are")
+        else:
+            tell_refusal(status, answer)
+    if refusals:
         sys.exit(1)
 
 
@@ -131,15 +161,22 @@ def pipeline(steps: str, mode: str) -> bytes:
 def put(client: Client, name: str, text: bytes, new: bool = False) -> dict[str, Any]:
     """Define a flow, and give its document. Ends with 1 where that is refused."""
     headers = {"if_none_match": "*"} if new else {}
-    return client.document("define", "PUT", path_of(name), text, **headers)
-
-
-def delete(client: Client, name: str) -> bool:
-    """Delete a flow; whether there was one. Ends with 1 where that is refused."""
-    status, answer = client.ask("define", "DELETE", path_of(name))
-    if status >= 400 and status != 404:
+    status, answer = client.ask("define", "PUT", path_of(name), text, **headers)
+    if new and status == 412:
+        fail({"detail": f"there is a flow `{name}` already; leave out --new to define it anew"})
+    if status >= 400:
         refused(status, answer)
-    return status != 404
+    return json.loads(answer)
+
+
+def delete(client: Client, name: str) -> tuple[int, bytes]:
+    """Delete a flow: what is answered, 404 where there is none."""
+    return client.ask("define", "DELETE", path_of(name))
+
+
+def _warn_of_strangers(name: str, text: bytes, settings: Settings) -> None:
+    flow = read(Source(name=name, language=language_of(text), text=text, origin=name)).flow
+    warn_of_strangers([] if flow is None else [flow], settings)
 
 
 def _text(file: str) -> bytes:
@@ -157,14 +194,22 @@ def _state(flow: dict[str, Any]) -> str:
     )
 
 
-def _remarks(flow: dict[str, Any]) -> list[str]:
-    """What is to be said of a flow besides: its problems, what it hides, what became of its store."""
-    name = flow["name"]
-    remarks = [f"{name}: {flow['note']}"] if flow.get("note") else []
-    if flow.get("shadows"):
-        remarks.append(f"{name}: {flow['origin']} hides {', '.join(flow['shadows'])}")
-    for problem in flow.get("problems", ()):
-        place = ":".join(str(problem[key]) for key in ("file", "line", "column") if problem.get(key))
-        remedy = f" ({problem['remedy']})" if problem.get("remedy") else ""
-        remarks.append(f"{name}: {place}: {problem['detail']}{remedy}")
-    return remarks
+def _remarks(flows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What is to be said of flows besides: what became of their stores, what they hide, their problems."""
+    common: dict[str, dict[str, str]] = {}  # what has no line may be one mistake for many flows: said once
+    for flow in flows:
+        name = flow["name"]
+        if flow.get("note"):
+            yield f"{name}: {flow['note']}"
+        if flow.get("shadows"):
+            yield f"{name}: {flow['origin']} hides {', '.join(flow['shadows'])}"
+        for problem in flow.get("problems", ()):
+            place = ":".join(str(problem[key]) for key in ("file", "line", "column") if problem.get(key))
+            remedy = f" ({problem['remedy']})" if problem.get("remedy") else ""
+            if problem.get("line"):
+                yield f"{name}: {place}: {problem['detail']}{remedy}"
+            else:
+                common.setdefault(f"{problem['detail']}{remedy}", {}).setdefault(name, place)
+    for text, places in common.items():
+        where = f"{place}: " if len(places) == 1 and (place := next(iter(places.values()))) else ""
+        yield f"{', '.join(places)}: {where}{text}"

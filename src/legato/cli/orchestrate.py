@@ -7,8 +7,11 @@ from pathlib import Path
 import click
 
 from legato.cli.client import client_of
-from legato.cli.flows import MODES, delete, pipeline, project_option, put
+from legato.cli.flows import MODES, delete, pipeline, put
+from legato.cli.options import gateway_option, project_option
 from legato.cli.project import load_settings
+from legato.cli.refusals import refused
+from legato.cli.terminal import tell
 
 
 @click.group()
@@ -31,31 +34,36 @@ def orchestrate() -> None:
 @click.argument("name")
 @click.option("--steps", metavar="A,B,C", default="", help="The functions to call, with commas in between.")
 @click.option("--mode", default="", help="`sequential` or `parallel`.")
+@gateway_option
 @project_option
-def add(name: str, steps: str, mode: str, project: Path) -> None:
+def add(name: str, steps: str, mode: str, url: str | None, project: Path) -> None:
     """Define a pipeline, or define it anew."""
     if not any(step.strip() for step in steps.split(",")):
         _refuse("Provide steps with --steps step1,step2,step3")
     if mode.lower() not in MODES:
         _refuse('Mode must be "sequential" or "parallel"')
-    put(client_of(load_settings(project)), name, pipeline(steps, mode))
+    put(client_of(load_settings(project), url), name, pipeline(steps, mode))
     click.echo(f"Pipeline saved: {name}")
 
 
 @orchestrate.command("ls")
+@gateway_option
 @project_option
-def list_pipelines(project: Path) -> None:
+def list_pipelines(url: str | None, project: Path) -> None:
     """List the names of all pipelines."""
-    for flow in client_of(load_settings(project)).pages("/api/flows", "flows"):
-        click.echo(flow["name"])
+    for flow in client_of(load_settings(project), url).pages("/api/flows", "flows"):
+        tell(flow["name"])
 
 
 @orchestrate.command()
 @click.argument("name")
+@gateway_option
 @project_option
-def remove(name: str, project: Path) -> None:
+def remove(name: str, url: str | None, project: Path) -> None:
     """Delete a pipeline; one that is not there counts as deleted, as in fnkit."""
-    delete(client_of(load_settings(project)), name)
+    status, answer = delete(client_of(load_settings(project), url), name)
+    if status >= 400 and status != 404:
+        refused(status, answer)
     click.echo(f"Removed pipeline: {name}")
 
 

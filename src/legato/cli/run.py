@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -11,10 +13,14 @@ import click
 
 from legato.app import App
 from legato.cli.client import find_gateway
+from legato.cli.options import gateway_option, project_option
 from legato.cli.project import load_settings
+from legato.cli.refusals import refused
+from legato.cli.terminal import hand_over, warn
 from legato.errors import StoreUnavailable, UnknownFlow
 from legato.model.payload import JSON, Payload
 from legato.model.settings import Settings
+from legato.telemetry.log import Log
 
 
 @click.command()
@@ -22,23 +28,29 @@ from legato.model.settings import Settings
 @click.option(
     "-d", "--data", default="", metavar="JSON|@FILE", help="The input; @FILE reads it, @- from standard input."
 )
-@click.option("--project", default=".", type=click.Path(exists=True, path_type=Path), help="The folder, else this one.")
-def run(name: str, data: str, project: Path) -> None:
+@gateway_option
+@project_option
+def run(name: str, data: str, url: str | None, project: Path) -> None:
     """Run the flow NAME once and print its result.
 
     \b
         legato run process-order -d '{"orderId": 123}'
         legato run process-order -d @order.json
+        legato run process-order --gateway https://shop.example
     \b
     When a gateway answers at the settings' `listen`, it runs the flow there; else here, without a server.
     """
     settings = load_settings(project)
     body = _input(data)
-    answer = _by_gateway(settings, name, body)
+    answer = _by_gateway(settings, url, name, body)
     status, result = answer if answer is not None else asyncio.run(_here(settings, name, body))
-    click.echo(result, err=status >= 400)
-    if status >= 400:
-        sys.exit(1)
+    if status < 400:
+        hand_over(result)
+        return
+    if sys.stderr.isatty():
+        refused(status, result)
+    click.echo(result, err=True)  # a document, for programs
+    sys.exit(1)
 
 
 def _input(data: str) -> bytes:
@@ -49,12 +61,19 @@ def _input(data: str) -> bytes:
             return Path(data[1:]).read_bytes()
         except OSError as error:
             raise click.UsageError(f"cannot read {data[1:]}: {error.strerror}") from None
+    if data.lstrip()[:1] in ("{", "["):  # anything else may be meant as text
+        try:
+            json.loads(data)
+        except ValueError as error:
+            raise click.UsageError(f"--data is not JSON: {error}") from None
+        except RecursionError:
+            pass  # too deep to look at in here
     return data.encode()
 
 
-def _by_gateway(settings: Settings, name: str, body: bytes) -> tuple[int, bytes] | None:
+def _by_gateway(settings: Settings, url: str | None, name: str, body: bytes) -> tuple[int, bytes] | None:
     """(status, body) from the gateway, None when none answers."""
-    gateway = find_gateway(settings)
+    gateway = find_gateway(settings, url)
     if gateway is None:
         return None
     return gateway.ask(
@@ -64,7 +83,7 @@ def _by_gateway(settings: Settings, name: str, body: bytes) -> tuple[int, bytes]
 
 async def _here(settings: Settings, name: str, body: bytes) -> tuple[int, bytes]:
     try:
-        app = App(settings)
+        app = App(settings, Log(io.StringIO()))  # the result is what is printed
     except StoreUnavailable as error:
         raise _unreachable(str(error)) from None
     app.load()
@@ -81,5 +100,5 @@ async def _here(settings: Settings, name: str, body: bytes) -> tuple[int, bytes]
 
 
 def _unreachable(why: str) -> click.exceptions.Exit:
-    click.echo(why, err=True)
+    warn(why)
     return click.exceptions.Exit(3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -10,9 +12,12 @@ from urllib.parse import quote, urlencode
 import click
 
 from legato.cli.client import find_gateway
-from legato.cli.flows import json_option, project_option
+from legato.cli.options import gateway_option, json_option, project_option
 from legato.cli.project import load_settings
 from legato.cli.table import echo_table
+from legato.cli.terminal import clean, tell, warn
+
+_EMPTY: tuple[object, ...] = (None, "", [], {})
 
 
 @click.group()
@@ -34,45 +39,58 @@ def runs() -> None:
 @click.option("--functions", "what", flag_value="functions", help="Functions with their counts instead of runs.")
 @click.option("--events", "what", flag_value="events", help="What else happened, instead of runs.")
 @json_option
+@gateway_option
 @project_option
 def list_runs(
-    inline: bool, flow: str | None, state: str | None, limit: int, what: str | None, as_json: bool, project: Path
+    inline: bool,
+    flow: str | None,
+    state: str | None,
+    limit: int,
+    what: str | None,
+    as_json: bool,
+    url: str | None,
+    project: Path,
 ) -> None:
-    """List the last runs, newest first, with the time of each step in milliseconds."""
+    """List the last runs, newest first, with the time of each step in milliseconds.
+
+    The time of a start is that of this machine on a terminal, UTC elsewhere.
+    """
     query = {"inline": str(inline).lower(), "limit": str(limit), "flow": flow, "state": state}
-    found = _ask(
-        project, "/api/runs?" + urlencode({key: value for key, value in query.items() if value}, errors="replace")
-    )
+    asked = {key: value for key, value in query.items() if value}
+    found = _ask(project, url, "/api/runs?" + urlencode(asked, errors="replace"))
     if as_json:
-        click.echo(json.dumps(found.get(what or "runs", []), indent=2))
+        nothing: object = {} if what == "functions" else []
+        click.echo(json.dumps(found.get(what or "runs", nothing), indent=2))
     elif what == "functions":
         rows = [_function_row(name, function) for name, function in sorted(found.get("functions", {}).items())]
         echo_table(["FUNCTION", "ATTEMPTS", "ERRORS", "LAST", "LAST ACTIVE"], rows)
     elif what == "events":
         for event in reversed(found.get("events", [])):
-            rest = " ".join(f"{key}={value}" for key, value in event.items() if key not in ("time", "event"))
-            click.echo(f"{event['time']} {event['event']} {rest}")
+            tell(_event_line(event))
     elif found["runs"]:
-        echo_table(["STARTED", "STATE", "FLOW", "MS", "RUN", "STEPS"], [_row(run) for run in found["runs"]])
+        is_local = sys.stdout.isatty()
+        head = ["STARTED" if is_local else "STARTED (UTC)", "STATE", "FLOW", "MS", "RUN", "STEPS"]
+        echo_table(head, [_row(run, is_local) for run in found["runs"]])
     else:
         hint = "" if inline else "; `--inline` lists the inline ones, which are all that this version has"
-        click.echo(f"no runs{hint}", err=True)
+        warn(f"no runs{hint}")
 
 
 @runs.command("show")
 @click.argument("id")
 @json_option
+@gateway_option
 @project_option
-def show_run(id: str, as_json: bool, project: Path) -> None:  # noqa: A002 - the argument's name in messages
+def show_run(id: str, as_json: bool, url: str | None, project: Path) -> None:  # noqa: A002 - the argument's name in messages
     """Show one run with its steps."""
-    run = _ask(project, f"/api/runs/{quote(id, safe='', errors='replace')}")
+    run = _ask(project, url, f"/api/runs/{quote(id, safe='', errors='replace')}")
     if as_json:
         click.echo(json.dumps(run, indent=2))
         return
     for key in ("id", "flow", "version", "state", "started", "ended", "ms"):
-        click.echo(f"{key:9}{'-' if run[key] is None else run[key]}")
+        tell(f"{key:9}{'-' if run[key] is None else run[key]}")
     if run.get("error"):
-        click.echo(f"{'error':9}{run['error']['detail']}")
+        tell(f"{'error':9}{clean(run['error']['detail'])}")
     rows = [
         [step["path"], step["function"], step["outcome"], str(step.get("status", "-")), str(step["attempts"]),
          f"{step['ms']:.1f}", step.get("detail", "")]
@@ -82,18 +100,31 @@ def show_run(id: str, as_json: bool, project: Path) -> None:  # noqa: A002 - the
     echo_table(["STEP", "FUNCTION", "OUTCOME", "STATUS", "ATTEMPTS", "MS", "DETAIL"], rows)
 
 
-def _ask(project: Path, path: str) -> Any:
+def _ask(project: Path, url: str | None, path: str) -> Any:
     settings = load_settings(project)
-    gateway = find_gateway(settings)
+    gateway = find_gateway(settings, url)
     if gateway is None:
-        click.echo(f"no gateway answers at {settings.listen}; `legato serve` starts one", err=True)
+        warn(f"no gateway answers at {settings.listen}; `legato serve` starts one")
         raise click.exceptions.Exit(3)
     return gateway.document("observe", "GET", path)
 
 
-def _row(run: dict[str, Any]) -> list[str]:
+def _row(run: dict[str, Any], is_local: bool) -> list[str]:
     steps = ", ".join(f"{step['path']} {step['ms']:.1f}{_mark(step)}" for step in run.get("steps", ()))
-    return [run["started"][11:23], run["state"], run["flow"], f"{run['ms']:.1f}", run["id"], steps]
+    return [_time(run["started"], is_local), run["state"], run["flow"], f"{run['ms']:.1f}", run["id"], steps]
+
+
+def _time(moment: str, is_local: bool) -> str:
+    """The time of day; the API has moments in UTC."""
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone():%H:%M:%S.%f}"[:-3] if is_local else moment[11:23]
+    except ValueError:
+        return moment
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    said = [f"{key}={value}" for key, value in event.items() if key not in ("time", "event") and value not in _EMPTY]
+    return clean(" ".join([event["time"], event["event"], *said]))
 
 
 def _mark(step: dict[str, Any]) -> str:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
+from typing import TextIO, cast
 
 import click
 import msgspec
 
 from legato.app import App
-from legato.cli.project import checked_listen, load_settings, show
+from legato.cli.listening import listen_on
+from legato.cli.project import checked_listen, load_settings, no_project, show
+from legato.cli.strangers import warn_of_strangers
+from legato.cli.terminal import warn
 from legato.cli.workers import Worker, serve_with_workers
 from legato.errors import DefinitionError, StoreUnavailable
 from legato.model.settings import Settings
@@ -25,7 +31,10 @@ NAMED = 20  # flows that are named at the start
 @click.argument("path", default=".", type=click.Path(exists=True, path_type=Path))
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen, instead of the settings' `listen`.")
 @click.option(
-    "--open", "open_", is_flag=True, help="Serve the network without a credential: everybody may start flows."
+    "--open",
+    "open_",
+    is_flag=True,
+    help="Serve the network without a credential: everybody may start flows, and read definitions, runs and metrics.",
 )
 @click.option("--workers", default=1, type=click.IntRange(1, 256), help="Processes that share the work; else one.")
 @click.option("--dev", is_flag=True, hidden=True, help="Show each step's time; stop when standard input ends.")
@@ -41,6 +50,8 @@ def serve(path: Path, listen: str | None, open_: bool, workers: int, dev: bool) 
     are, without a restart.
     SIGTERM stops gracefully: what has come is answered, runs end, then the process does.
     """
+    _have_output()
+    _stop_by_hangup()
     settings = load_settings(path)
     if dev:
         settings = msgspec.structs.replace(settings, dev=True, access_log=True)
@@ -64,10 +75,11 @@ def _serve(settings: Settings, worker: Worker | None = None) -> None:
         problems = app.load()
         server = app.server()
     except StoreUnavailable as error:
-        click.echo(str(error), err=True)
+        warn(str(error))
         sys.exit(3)
     except DefinitionError as error:
         raise click.UsageError(str(error)) from None
+    sockets = _listen(settings) if worker is None else [worker.shared]
     if worker is None or worker.speaks:
         show(problems)
         _announce(app)
@@ -76,8 +88,8 @@ def _serve(settings: Settings, worker: Worker | None = None) -> None:
         threading.Thread(target=_stop_with_parent, args=(worker.leash,), daemon=True).start()
     _settle_memory()
     try:
-        server.run(None if worker is None else [worker.shared])
-    except SystemExit:  # uvicorn's, with a status of its own: it has told why it cannot listen
+        server.run(sockets)
+    except SystemExit:  # uvicorn's, with a status of its own: it has told why it cannot start
         sys.exit(1)
     if app.has_running_threads():
         # A Python function that does not return cannot be stopped, and must not keep the process from ending.
@@ -85,15 +97,45 @@ def _serve(settings: Settings, worker: Worker | None = None) -> None:
         os._exit(0)
 
 
+def _listen(settings: Settings) -> list[socket.socket]:
+    """Where callers come in. Ends with 1 where that cannot be had."""
+    try:
+        return listen_on(settings.listen)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        warn(f"cannot listen on {settings.listen}: {why}; choose another by --listen")
+        sys.exit(1)
+
+
 def _announce(app: App) -> None:
     flows = app.orchestrator.flows
+    if not flows and (why := no_project(Path(app.settings.folder))):
+        warn(why)
     listen = app.settings.listen
     where = listen if listen.startswith("unix:") else f"http://{listen}"
-    click.echo(f"legato serves {len(flows)} flow{'' if len(flows) == 1 else 's'} on {where}", err=True)
+    warn_of_strangers([each.flow for each in flows.values() if each.flow is not None], app.settings)
+    warn(f"legato serves {len(flows)} flow{'' if len(flows) == 1 else 's'} on {where}")
     for name, deployed in sorted(flows.items())[:NAMED]:
-        click.echo(f"  {name}  {'' if deployed.state == 'ok' else 'broken, see above'}".rstrip(), err=True)
+        warn(f"  {name}  {'' if deployed.state == 'ok' else 'broken, see above'}".rstrip())
     if len(flows) > NAMED:
-        click.echo(f"  and {len(flows) - NAMED} more: `legato ls` lists them", err=True)
+        warn(f"  and {len(flows) - NAMED} more: `legato ls` lists them")
+
+
+def _have_output() -> None:
+    """Have somewhere to write to although standard output is closed: there is none then, as far as Python knows."""
+    if cast("TextIO | None", sys.stdout) is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+
+
+def _stop_by_hangup() -> None:
+    """Have a terminal that goes away stop it as SIGTERM does, unless it was started to stay (`nohup`)."""
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _hang_up)
+
+
+def _hang_up(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # shell and kernel both send one, and a second SIGTERM would not wait
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stop_with_parent(leash: int) -> None:

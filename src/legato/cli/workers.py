@@ -79,9 +79,10 @@ class _Crew:
                 pid, result = os.wait()
             except InterruptedError:
                 continue
-            lived = time.monotonic() - self._started.pop(pid)
-            if self._stopping:
+            born = self._started.pop(pid, None)
+            if born is None or self._stopping:  # an orphan that somebody left us is no worker of ours
                 continue
+            lived = time.monotonic() - born
             status = os.waitstatus_to_exitcode(result)
             if status in (2, 3):  # wrong usage, no store: another would end the same way
                 self._stop(signal.SIGTERM, None)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-import threading
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any
 
@@ -32,15 +32,31 @@ class PythonConnector:
 
     def __init__(self, shows_errors: bool = False) -> None:
         self._shows_errors = shows_errors
+        self._loaded: dict[str, Callable[[Any], Any] | DefinitionError] = {}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
 
     def bind(self, function: Function, step: CallStep) -> PythonTarget:
         """Import the code. Raises DefinitionError when it is not there or cannot be called."""
-        return PythonTarget(function, step, load_callable(function), self._threads, self._shows_errors)
+        return PythonTarget(function, step, self._code_of(function), self._threads, self._shows_errors)
 
-    def is_running(self) -> bool:
-        """Whether a function is at work in a thread."""
-        return any(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
+    def load(self, functions: Iterable[Function]) -> None:
+        """Import the code of all that are Python; what cannot be imported is a problem of the flows that call it."""
+        for function in functions:
+            if function.python:
+                with suppress(DefinitionError):
+                    self._code_of(function)
+
+    def _code_of(self, function: Function) -> Callable[[Any], Any]:
+        """The code, imported once, whether that works or not. Raises DefinitionError."""
+        if function.name not in self._loaded:
+            try:
+                self._loaded[function.name] = load_callable(function)
+            except DefinitionError as error:
+                self._loaded[function.name] = error
+        code = self._loaded[function.name]
+        if isinstance(code, DefinitionError):
+            raise code
+        return code
 
     async def close(self) -> None:
         """Let running threads end by themselves; start no more."""

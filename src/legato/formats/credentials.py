@@ -17,6 +17,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 # What each variable's token allows: that of callers, and that of who defines flows.
 TOKEN_VARIABLES: dict[str, tuple[Scope, ...]] = {"LEGATO_TOKEN": CALLER_SCOPES, "LEGATO_ADMIN_TOKEN": SCOPES}
 
+AUTH_WORDS = ("auth", "tokens", "token", "scopes", *SCOPES)  # that a message may repeat
 TOKEN = re.compile(r"[\x21-\x7e]+")
 
 Tokens = dict[str, tuple[Scope, ...]]
@@ -27,8 +28,8 @@ def read_tokens(report: Report, auth: Node | None, environment: Mapping[str, str
     tokens: Tokens = {}
     if auth is not None:
         for node in nodes_below(auth):  # a token may stand where none should
-            report.hide(node.place[0])
-            report.hide(node.key[0])
+            report.keep_secret(node.place[0], AUTH_WORDS)
+            report.keep_secret(node.key[0], AUTH_WORDS)
         fields = Fields(report, auth, "`auth`", ("tokens",))
         for node in fields.items("tokens"):
             token, scopes = _read_scoped(report, node) if node.kind == "mapping" else (node, CALLER_SCOPES)

@@ -78,10 +78,19 @@ def _read_url(report: Report, node: Node, label: str, check: Callable[[str], Tro
     trouble, remedy = check(url)
     if not trouble:
         return url
+    if check is url_trouble:
+        remedy = _reached_otherwise(url) or remedy
     if "@" in url:
         report.hide(node.place[0])  # what stands before it may be a password
     report.add(node.place, f"the URL of {label} {trouble}", remedy)
     return ""
+
+
+def _reached_otherwise(text: str) -> str:
+    """How to write what stands where a URL should, and names a function of another kind."""
+    if PYTHON.fullmatch(text):
+        return f'for Python write {{python: "{text}"}}'
+    return f"for the built-in function write {{builtin: {text}}}" if text in BUILTINS else ""
 
 
 def _read_python(report: Report, node: Node) -> str:

@@ -18,6 +18,7 @@ from legato.model.source import Source
 KNOWN = ("flow", "description", "timeout", "on_disconnect", "steps")
 _LATER = ("input", "output", "durable", "answer_within")
 ON_DISCONNECT = ("cancel", "finish")
+_FILES = (".yaml", ".yml", ".json")  # how an origin ends that is a file's path: a name has no dot
 
 
 def read_flow(source: Source) -> tuple[Flow | None, list[Problem]]:
@@ -27,15 +28,15 @@ def read_flow(source: Source) -> tuple[Flow | None, list[Problem]]:
         if report.ok:
             report.add(WHOLE_FILE, "the file is empty", f"write a flow: {{flow: {source.name}, steps: [...]}}")
         return None, report.problems()
-    flow = _read(report, root, source.name)
+    flow = _read(report, root, source)
     return (flow if report.ok else None), report.problems()
 
 
-def _read(report: Report, root: Node, stem: str) -> Flow:
+def _read(report: Report, root: Node, source: Source) -> Flow:
     fields = Fields(report, root, "a flow", KNOWN, _LATER)
     on_disconnect = fields.choice("on_disconnect", "", ON_DISCONNECT)
     return Flow(
-        name=_read_flow_name(report, fields, stem),
+        name=_read_flow_name(report, fields, source),
         steps=_read_steps(report, fields),
         description=fields.text("description"),
         timeout=fields.duration("timeout", None, SHORTEST, LONGEST),
@@ -43,12 +44,14 @@ def _read(report: Report, root: Node, stem: str) -> Flow:
     )
 
 
-def _read_flow_name(report: Report, fields: Fields, stem: str) -> str:
-    node = fields.required("flow", f"name it: flow: {stem}")
+def _read_flow_name(report: Report, fields: Fields, source: Source) -> str:
+    node = fields.required("flow", f"name it: flow: {source.name}")
     name = "" if node is None else read_name(report, node, "`flow`")
-    if node is not None and name and name != stem:
-        message = f"the flow is called {shown(name)}, its file {shown(stem)}"
-        report.add(node.place, message, "give both the same name")
+    if node is not None and name and name != source.name:
+        other = "its file" if source.origin.endswith(_FILES) else "to be defined as"
+        report.add(
+            node.place, f"the flow is called {shown(name)}, {other} {shown(source.name)}", "give both the same name"
+        )
     return name
 
 

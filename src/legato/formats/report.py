@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import re
+from collections.abc import Collection
 
 import msgspec
 
@@ -18,6 +19,7 @@ _MAX_QUOTE = 160
 Place = tuple[int, int]  # line and column, from 1
 WHOLE_FILE: Place = (0, 0)
 
+_WORD = re.compile(r"[^\s\[\]{},:'\"`]{3,}")  # what a secret would be: shorter ones are in every message
 _BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")  # the line breaks that libyaml counts
 
 
@@ -40,6 +42,8 @@ class Report:
         self._seen: set[tuple[Place, str]] = set()
         self._more = 0
         self._hidden: set[int] = set()
+        self._secret: set[int] = set()
+        self._known: set[str] = set()
 
     @property
     def ok(self) -> bool:
@@ -92,13 +96,29 @@ class Report:
         """Never quote this line: it holds a secret."""
         self._hidden.add(line)
 
+    def keep_secret(self, line: int, known: Collection[str]) -> None:
+        """Never quote this line, nor repeat a word of it, but those that are `known`."""
+        self._hidden.add(line)
+        self._secret.add(line)
+        self._known.update(known)
+
     def problems(self) -> list[Problem]:
         """All problems in the order of their places."""
         found = sorted(self._problems, key=lambda problem: (problem.line, problem.column))
         found = [msgspec.structs.replace(each, source="") if each.line in self._hidden else each for each in found]
+        found = [self._without_secrets(each) if each.line in self._secret else each for each in found]
         if self._more:
             found.append(Problem(file=self.file, message=f"{self._more} more problems", remedy="mend these first"))
         return found
+
+    def _without_secrets(self, problem: Problem) -> Problem:
+        """A problem without any word of its line, but those that everybody knows."""
+        words = set(_WORD.findall(self.line(problem.line))) - self._known
+        if not words:
+            return problem
+        secret = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))))
+        message, remedy = secret.sub("...", problem.message), secret.sub("...", problem.remedy)
+        return msgspec.structs.replace(problem, message=message, remedy=remedy)
 
     def _quote(self, number: int) -> str:
         line = self.line(number).strip()

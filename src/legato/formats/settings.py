@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from legato.formats.addresses import listen_trouble, store_trouble
-from legato.formats.credentials import read_tokens
+from legato.formats.credentials import AUTH_WORDS, read_tokens
 from legato.formats.document import read_document
 from legato.formats.environment import put_in_variables
 from legato.formats.fields import Fields
@@ -59,9 +59,15 @@ def read_settings(
 
 
 def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str]) -> Settings:
+    is_auth = False
     for number in range(1, report.lines + 1):
-        if _SECRET.search(report.line(number)):
+        line = report.line(number)
+        if _SECRET.search(line):
             report.hide(number)
+        # What YAML itself objects to has been reported already, by lines alone.
+        is_auth = line.startswith("auth") or (is_auth and line[:1] in (" ", "\t", "-", "#", ""))
+        if is_auth:
+            report.keep_secret(number, AUTH_WORDS)
     put_in_variables(report, root, environment)
     fields = Fields(report, root, "the settings", KNOWN, _LATER)
     defaults = Settings()

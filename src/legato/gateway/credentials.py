@@ -14,6 +14,7 @@ from legato.transport.request import Answer, Head
 _CHALLENGE = 'www-authenticate: Bearer realm="legato"{}\r\n'
 _PUBLIC = frozenset({b"/livez", b"/readyz"})
 _READING = frozenset({b"GET", b"HEAD"})
+_OF_PROXIES = frozenset({b"forwarded", b"via", b"x-real-ip"})
 _NOBODY = b""
 
 
@@ -46,12 +47,16 @@ class Credentials:
     def _check_open(self, fields: Mapping[bytes, bytes], scope: Scope) -> bytes | Answer:
         """Defining flows is for this machine alone, and not for web pages that a browser on it shows.
 
-        A page whose host name was made to resolve to loopback (DNS rebinding) gives itself away by `Host`.
+        A page whose host name was made to resolve to loopback (DNS rebinding) gives itself away by `Host`, and a
+        request from elsewhere that a proxy passes on by what the proxy says of it.
         """
         if scope != "define":
             return _NOBODY
         if not self._loopback:
             return refusal(403, "no token is configured that may define flows: set LEGATO_ADMIN_TOKEN")
+        if any(name in _OF_PROXIES or name.startswith(b"x-forwarded-") for name in fields):
+            detail = "flows are not defined through a proxy unless a token is configured: set LEGATO_ADMIN_TOKEN"
+            return refusal(403, detail)
         host = fields.get(b"host", b"").decode("latin-1")
         if host.startswith("unix:") or not (is_loopback(host) or is_loopback(host + ":0")):
             return refusal(403, f"flows are defined at localhost, not at {host!r}, unless a token is configured")

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from legato.gateway import fnkit
 from legato.gateway.credentials import Credentials, digest, scope_of
-from legato.gateway.problems import CONTENT_TYPE, answered, of_failure, passable, refusal
+from legato.gateway.problems import CONTENT_TYPE, answered, detail_of, of_failure, passable, refusal
 from legato.gateway.routes import DirectRoutes, Route, route_of
 from legato.gateway.timing import server_timing, step_times
 from legato.hosts.inline import InlineRun
@@ -221,6 +221,8 @@ class Gateway:
                 fields |= {"reason": failure.reason, "step": failure.path, "detail": detail}
             if self._dev:
                 fields["steps"] = step_times(run)
+        elif request.head.refusal is not None:
+            fields["detail"] = detail_of(request.head.refusal)
         self._log.write("request", **fields)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from legato.model.outcome import Failure, Outcome
 from legato.model.problem import Problem
 from legato.model.problem_document import MEDIA_TYPE, problem_document
@@ -16,6 +18,13 @@ _STATUS = {"deadline": 504, "overloaded": 503, "mistake": 500, "cancelled": 503,
 def refusal(status: int, detail: str, headers: bytes = b"", **members: object) -> Answer:
     """A problem document as a whole answer."""
     return Answer(status, CONTENT_TYPE + headers, problem_document(status, detail, **members))
+
+
+def detail_of(refused: Answer) -> str:
+    """What a refusal says, for the log: its detail, and the first of its errors."""
+    document = msgspec.json.decode(refused.body)
+    first = next((f": {error['detail']}" for error in document.get("errors", ())), "")
+    return f"{document['detail']}{first}"
 
 
 def status_of(failure: Failure) -> int:

@@ -64,7 +64,7 @@ class DirectRoutes:
         try:
             route = Route(name, self._orchestrator.bind(flow))
         except DefinitionError as error:
-            return Route(name, None, (Problem(file="functions", message=str(error)),))
+            route = Route(name, None, (Problem(file="functions", message=str(error)),))
         self._routes[name] = route
         if len(self._routes) > REMEMBERED:
             _, oldest = self._routes.popitem(last=False)

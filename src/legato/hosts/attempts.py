@@ -11,6 +11,7 @@ import msgspec
 
 from legato.errors import NotJSON
 from legato.hosts.bound import BoundCall
+from legato.hosts.recent import DETAIL
 from legato.kernel import Call
 from legato.model.outcome import Kind, Outcome
 from legato.model.payload import Payload
@@ -67,7 +68,8 @@ class Attempts(msgspec.Struct, eq=False):
         else:
             bound.meter.count(outcome.kind, now - self.started)
             self._explain(outcome)
-            run.noted.append((bound, self.number, self.started, now, outcome.kind, outcome.status, outcome.detail))
+            detail = outcome.detail[:DETAIL]
+            run.noted.append((bound, self.number, self.started, now, outcome.kind, outcome.status, detail))
             if self._tries_again(outcome):
                 return
             outcome.maybe_done = self.maybe_done

@@ -42,13 +42,25 @@ class BoundCall:
 class BoundProgram:
     """A program ready to be run by a host. `retired` says that no new run should be expected."""
 
-    __slots__ = ("calls", "least_timeout", "meter", "name", "on_disconnect", "program", "retired", "timeout", "took")
+    __slots__ = (
+        "calls",
+        "least_timeout",
+        "meter",
+        "name",
+        "on_disconnect",
+        "program",
+        "retired",
+        "timeout",
+        "took",
+        "version",
+    )
 
     def __init__(
         self, program: Program, bind: Callable[[LinkedCall], Target], metrics: Metrics, default_timeout: float
     ) -> None:
         self.program = program
         self.retired = False
+        self.version = program.flow.version
         self.name = program.flow.name
         self.timeout = program.flow.timeout or default_timeout
         self.on_disconnect = program.flow.on_disconnect

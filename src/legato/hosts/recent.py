@@ -6,7 +6,7 @@ fnkit kept as much in Valkey, at four round trips a step. Bodies are not kept: t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from time import monotonic, time
 from typing import TYPE_CHECKING
@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from legato.hosts.bound import BoundCall, BoundProgram
+from legato.model.outcome import Failure
 
 if TYPE_CHECKING:
     from legato.hosts.inline import InlineRun
 
 NOTED = 256  # attempts of one run that are kept: its first ones
-DETAIL = 500  # characters
+USUAL = 20  # attempts of a run on average, beyond which fewer runs are kept: memory is for many, not for large ones
+DETAIL = 500  # characters of what a function, or a failure, says
 
 # An attempt that has ended: the call, its number from 1, start and end (monotonic seconds), outcome, status, detail.
 Noted = tuple[BoundCall, int, float, float, str, int, str]
@@ -67,116 +69,124 @@ class FunctionDocument(msgspec.Struct, kw_only=True):
     last_status: int = 0
 
 
-class _Ended(msgspec.Struct, frozen=True):
+class Remembered(msgspec.Struct, frozen=True):
+    """What is known of a run; `ended` is None for one that has not. Times are monotonic seconds."""
+
     id: bytes
     bound: BoundProgram
     started: float
-    ended: float
+    ended: float | None
     state: str
     error: dict[str, object] | None
-    noted: list[Noted]
+    noted: Sequence[Noted]
     truncated: bool
 
 
 class RecentRuns:
-    """The last runs that ended, at most `capacity` of them."""
+    """The last runs that ended, at most `capacity` of them, and fewer where they had very many steps."""
 
     def __init__(self, capacity: int) -> None:
-        self._ended = deque[_Ended](maxlen=capacity)
+        self._capacity = capacity
+        self._ended = deque[Remembered]()
+        self._attempts = 0
 
     def note(self, run: InlineRun) -> None:
         """Keep what is known of a run that has ended."""
-        noted = run.noted
-        truncated = len(noted) > NOTED
-        if truncated:
-            noted = noted[:NOTED]
         failure = run.kernel.failure
-        state = "succeeded"
-        error: dict[str, object] | None = None
-        if failure is not None:
-            undone = bool(failure.undo) and all(succeeded for _, succeeded in failure.undo)
-            state = "undone" if undone else "cancelled" if failure.reason in ("cancelled", "disconnect") else "failed"
-            error = {
-                "reason": failure.reason,
-                "step": failure.path,
-                "function": failure.function,
-                "status": failure.outcome.status,
-                "detail": failure.outcome.detail[:DETAIL],
-            }
-        self._ended.append(_Ended(run.id, run.bound, run.started, run.now, state, error, noted, truncated))
+        noted = run.noted
+        if len(noted) > NOTED:
+            noted = noted[:NOTED]
+        state, error = ("succeeded", None) if failure is None else _failed(failure)
+        truncated = len(run.noted) > NOTED
+        self._ended.append(Remembered(run.id, run.bound, run.started, run.now, state, error, noted, truncated))
+        self._attempts += len(noted)
+        while len(self._ended) > self._capacity or self._attempts > self._capacity * USUAL:
+            self._attempts -= len(self._ended.popleft().noted)
 
-    def documents(self, active: Sequence[InlineRun]) -> Iterator[RunDocument]:
+    def all(self, active: Iterable[InlineRun]) -> list[Remembered]:
         """Runs, newest first: those that have not ended, then those that have."""
-        clock = _Clock()
-        for run in sorted(active, key=lambda run: run.started, reverse=True):
-            state = "undoing" if run.undoing else "running"
-            truncated = len(run.noted) > NOTED
-            yield _document(clock, run.id, run.bound, run.started, None, state, None, run.noted[:NOTED], truncated)
-        for ended in reversed(self._ended):
-            yield _document(
-                clock, ended.id, ended.bound, ended.started, ended.ended, ended.state, ended.error, ended.noted,
-                ended.truncated,
-            )  # fmt: skip
-
-    def functions(self) -> dict[str, FunctionDocument]:
-        """What the last runs say of each function, by name."""
-        clock = _Clock()
-        last: dict[str, float] = {}
-        functions: dict[str, FunctionDocument] = {}
-        for run in self._ended:
-            for call, _, _, ended, outcome, status, _ in run.noted:
-                function = functions.setdefault(call.function, FunctionDocument())
-                function.attempts += 1
-                function.errors += outcome != "ok"
-                if ended >= last.get(call.function, 0.0):
-                    last[call.function] = ended
-                    function.last_outcome, function.last_status = outcome, status
-        for name, ended in last.items():
-            functions[name].last_active = clock.at(ended)
-        return functions
+        runs = [
+            Remembered(
+                run.id,
+                run.bound,
+                run.started,
+                None,
+                "undoing" if run.undoing else "running",
+                None,
+                run.noted[:NOTED],
+                len(run.noted) > NOTED,
+            )
+            for run in sorted(active, key=lambda run: run.started, reverse=True)
+        ]
+        runs.extend(reversed(self._ended))
+        return runs
 
 
-class _Clock:
-    """Turns monotonic seconds into times of day (ISO 8601, UTC)."""
+def function_documents(runs: Iterable[Remembered]) -> dict[str, FunctionDocument]:
+    """What runs say of each function, by name."""
+    clock = Clock()
+    last: dict[str, float] = {}
+    functions: dict[str, FunctionDocument] = {}
+    for run in runs:
+        for call, _, _, ended, outcome, status, _ in run.noted:
+            function = functions.setdefault(call.function, FunctionDocument())
+            function.attempts += 1
+            function.errors += outcome != "ok"
+            if ended >= last.get(call.function, 0.0):
+                last[call.function] = ended
+                function.last_outcome, function.last_status = outcome, status
+    for name, ended in last.items():
+        functions[name].last_active = clock.at(ended)
+    return functions
+
+
+class Clock:
+    """Turns monotonic seconds into times of day."""
 
     def __init__(self) -> None:
-        self._ahead = time() - monotonic()
+        self.ahead = time() - monotonic()  # of the one by which runs are timed: seconds to the epoch
 
     def at(self, moment: float) -> str:
-        return datetime.fromtimestamp(moment + self._ahead, UTC).isoformat(timespec="milliseconds")
+        """ISO 8601, UTC."""
+        return datetime.fromtimestamp(moment + self.ahead, UTC).isoformat(timespec="milliseconds")
 
 
-def _document(
-    clock: _Clock,
-    run_id: bytes,
-    bound: BoundProgram,
-    started: float,
-    ended: float | None,
-    state: str,
-    error: dict[str, object] | None,
-    noted: Sequence[Noted],
-    truncated: bool = False,
-) -> RunDocument:
-    began = clock.at(started)
+def run_document(run: Remembered, clock: Clock) -> RunDocument:
+    """A run as the API shows it."""
+    began = clock.at(run.started)
     return RunDocument(
-        id=run_id.decode(),
-        flow=bound.name,
-        version=bound.program.flow.version,
-        state=state,
+        id=run.id.decode(),
+        flow=run.bound.name,
+        version=run.bound.version,
+        state=run.state,
         created=began,
         started=began,
-        ended=None if ended is None else clock.at(ended),
-        ms=round(((monotonic() if ended is None else ended) - started) * 1000, 3),
+        ended=None if run.ended is None else clock.at(run.ended),
+        ms=round(((monotonic() if run.ended is None else run.ended) - run.started) * 1000, 3),
         inline=True,
-        error=error,
-        steps=step_documents(noted, clock),
-        truncated=truncated,
+        error=run.error,
+        steps=step_documents(run.noted, clock),
+        truncated=run.truncated,
     )
 
 
-def step_documents(noted: Sequence[Noted], clock: _Clock | None = None) -> list[StepDocument]:
+def _failed(failure: Failure) -> tuple[str, dict[str, object]]:
+    """(state, error) of a run that failed."""
+    undone = bool(failure.undo) and all(succeeded for _, succeeded in failure.undo)
+    state = "undone" if undone else "cancelled" if failure.reason in ("cancelled", "disconnect") else "failed"
+    outcome = failure.outcome
+    return state, {
+        "reason": failure.reason,
+        "step": failure.path,
+        "function": failure.function,
+        "status": outcome.status,
+        "detail": outcome.detail[:DETAIL],
+    }
+
+
+def step_documents(noted: Sequence[Noted], clock: Clock | None = None) -> list[StepDocument]:
     """The attempts of each call together, in the order of their ends."""
-    clock = clock or _Clock()
+    clock = clock or Clock()
     begun: dict[BoundCall, float] = {}
     documents: dict[BoundCall, StepDocument] = {}
     for call, number, started, ended, outcome, status, detail in noted:
@@ -192,6 +202,6 @@ def step_documents(noted: Sequence[Noted], clock: _Clock | None = None) -> list[
             ms=round((ended - first) * 1000, 3),
             outcome=outcome,
             status=status,
-            detail=detail[:DETAIL],
+            detail=detail,
         )
     return list(documents.values())

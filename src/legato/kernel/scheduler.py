@@ -269,8 +269,11 @@ class Scheduler:
             except (KeyboardInterrupt, SystemExit) as stop:
                 raise HostStop from stop
             except (StepFailed, Cancelled) as error:
-                self._coroutine_done(fiber, EMPTY, error)
+                fiber.waits = None
+                error.__context__ = None  # with the frames of the traceback, the run would be kept alive by its failure
+                self._coroutine_done(fiber, EMPTY, error.with_traceback(None))
             except BaseException as error:
+                fiber.waits = None
                 self._coroutine_done(fiber, EMPTY, StepFailed(_mistake(error)))
             else:
                 fiber.waits = node

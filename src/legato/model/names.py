@@ -9,7 +9,8 @@ FNKIT_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]+", re.ASCII)
 
 # `localhost` as a function would reach this machine by the default rule; the others are our own first path segments.
-RESERVED = frozenset({"localhost", "orchestrate", "api", "livez", "readyz", "metrics", "openapi"})
+_THIS_MACHINE = {"localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}  # as /etc/hosts has it
+RESERVED = frozenset(_THIS_MACHINE | {"orchestrate", "api", "livez", "readyz", "metrics", "openapi"})
 
 
 def name_problem(name: str) -> str:

@@ -39,6 +39,7 @@ class FileStore:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self._seen: dict[str, Seen] = {}
+        self._unread = False  # whether the last `load` failed
         self._watches = Watches("files")
 
     @property
@@ -48,9 +49,10 @@ class FileStore:
 
     def load(self) -> list[Source]:
         """Every file as it is now. A folder that does not exist holds nothing. Two files of one name are both given."""
+        self._unread = True
         picture = Picture(self.folder, patient=False)
         sources = picture.look().found
-        self._seen = picture.seen
+        self._seen, self._unread = picture.seen, False
         return sources
 
     def put(self, name: str, language: Language, text: bytes, version: str, expected: str | None = None) -> Source:
@@ -91,7 +93,7 @@ class FileStore:
     def watch(self, listener: StoreListener) -> None:
         """See DefinitionStore."""
         picture = Picture(self.folder, self._seen)
-        self._watches.start(listener, lambda teller: _watch(picture, teller))
+        self._watches.start(listener, lambda teller: _watch(picture, teller), self._unread)
 
     def close(self) -> None:
         """See DefinitionStore."""

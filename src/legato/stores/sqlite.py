@@ -36,6 +36,7 @@ class SqliteStore:
         self._label = f"sqlite:{os.fsencode(path).decode('utf-8', 'replace')}"
         self._file = SqliteFile(path, self._label)
         self._seen: dict[str, Seen] = {}
+        self._unread = False  # whether the last `load` failed
         self._watches = Watches("sqlite")
 
     @property
@@ -45,10 +46,12 @@ class SqliteStore:
 
     def load(self) -> list[Source]:
         """Every definition. Where there is no file, there is none, and none is made. See DefinitionStore."""
+        self._unread = True
         with self._file.reading() as connection:
             rows = [] if connection is None else connection.execute(QUERIES["load"], {"most": MAX_BYTES}).fetchall()
         sources = [_source(self._label, *row[:3]) for row in rows]
         self._seen = {source.name: Seen(row[3], source.digest) for source, row in zip(sources, rows, strict=True)}
+        self._unread = False
         return sources
 
     def put(self, name: str, language: Language, text: bytes, version: str, expected: str | None = None) -> Source:
@@ -93,7 +96,7 @@ class SqliteStore:
     def watch(self, listener: StoreListener) -> None:
         """See DefinitionStore."""
         watch = _Watch(self._file, self._seen)
-        self._watches.start(listener, watch.run)
+        self._watches.start(listener, watch.run, self._unread)
 
     def close(self) -> None:
         """See DefinitionStore."""

@@ -44,6 +44,7 @@ class ValkeyStore:
         self._lock = threading.Lock()
         self._known: dict[bytes, str] = {}
         self._standing = valkey_texts.Standing()
+        self._unread = False  # whether the last `load` failed
 
     @property
     def label(self) -> str:
@@ -64,6 +65,7 @@ class ValkeyStore:
 
     def load(self) -> list[Source]:
         """Every definition there is now, sorted by name and origin."""
+        self._unread = True
         with self._wire.session() as channel:
             standing = self._texts.standing(channel)
             there = self._texts.fetch(channel, self._texts.scan(channel), self.label)
@@ -71,6 +73,7 @@ class ValkeyStore:
             if self._watcher is None:  # else it knows better what its listener has been told
                 self._known = {key: source.digest for key, source in there.items() if source is not None}
                 self._standing = standing
+        self._unread = False
         return self._texts.by_name(source for source in there.values() if source is not None)
 
     def put(self, name: str, language: Language, text: bytes, version: str, expected: str | None = None) -> Source:
@@ -82,7 +85,10 @@ class ValkeyStore:
 
     def delete(self, name: str, expected: str | None = None) -> bool:
         """As the port says."""
-        [count] = self._change(name, expected, ("DEL", *self._texts.keys_of(name)))
+        keys = self._texts.keys_of(name)
+        [count] = self._change(name, expected, ("DEL", *keys))
+        with self._wire.session() as channel:  # a user who may not publish has deleted all the same
+            channel.attempt(*(("PUBLISH", b"%b%d" % (self._texts.DELETED, self._wire.db), key) for key in keys))
         return bool(count)
 
     def revisions(self, name: str) -> list[Revision]:
@@ -94,7 +100,7 @@ class ValkeyStore:
         with self._lock:
             if self._watcher is not None:
                 raise RuntimeError("the store is being watched")
-            self._watcher = self._watcher_of(self._wire, listener, self._known, self._standing)
+            self._watcher = self._watcher_of(self._wire, listener, self._known, self._standing, self._unread)
             self._watcher.start()
 
     def close(self) -> None:

@@ -27,6 +27,10 @@ REMOVING = (
     b"swapdb", b"expire", b"pexpire", b"expireat", b"pexpireat", b"getex",
 )  # fmt: skip
 
+# The channel, with the database's number, where a deletion is announced: who goes on serving what the server has lost
+# is told by nothing else that it was meant to go.
+DELETED = b"legato:deleted@"
+
 REMEDY = "delete the key, or store a text of a definition there"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Literal, cast
@@ -19,7 +19,18 @@ from valkey.exceptions import ResponseError
 from legato.errors import StoreUnavailable
 from legato.model.source import Gone, Source
 from legato.ports import StoreListener
-from legato.stores.valkey_texts import PREFIXES, Standing, by_name, fetch, is_ours, name_of, origin_of, scan, standing
+from legato.stores.valkey_texts import (
+    DELETED,
+    PREFIXES,
+    Standing,
+    by_name,
+    fetch,
+    is_ours,
+    name_of,
+    origin_of,
+    scan,
+    standing,
+)
 from legato.stores.valkey_wire import Channel, Command, Wire
 
 Mode = Literal["tracking", "keyspace", "polling", ""]
@@ -44,6 +55,7 @@ class News:
 
     touched: set[bytes] = field(default_factory=set[bytes])
     evicted: set[bytes] = field(default_factory=set[bytes])
+    deleted: set[bytes] = field(default_factory=set[bytes])
     flushed: bool = False
 
     def note(self, message: object) -> None:
@@ -52,6 +64,9 @@ class News:
             case [b"message", b"__redis__:invalidate", keys]:
                 self.flushed = self.flushed or keys is None
                 self.touched.update(keys or ())
+            case [b"message", channel, key] if channel.startswith(DELETED):
+                self._event(key, b"del")
+                self.deleted.add(key)
             case [b"message", _, key]:
                 self._event(key, b"evicted")
             case [b"pmessage", _, channel, event]:
@@ -69,15 +84,18 @@ class News:
 class Watcher:
     """Tells `listener` what differs from `known` (digests by key, as `before` the server stood), for ever."""
 
-    def __init__(self, wire: Wire, listener: StoreListener, known: Mapping[bytes, str], before: Standing) -> None:
+    def __init__(
+        self, wire: Wire, listener: StoreListener, known: Mapping[bytes, str], before: Standing, is_down: bool
+    ) -> None:
         self.mode: Mode = ""
         self.refusal = ""
         self._wire = wire
         self._listener = listener
         self._known = dict(known)
+        self._remembered = set[bytes]()  # keys that went without having been deleted
         self._before: Standing = before
         self._earlier: Standing = before
-        self._down = False
+        self._down = is_down
         self._failures = 0
         self._channel: Channel | None = None
         self._stop = threading.Event()
@@ -141,6 +159,7 @@ class Watcher:
         db = self._wire.db
         heard = [_subscribe(channel, "PSUBSCRIBE", b"%b%d__:%b*" % (KEYSPACE, db, p)) for p in PREFIXES.values()]
         _subscribe(channel, "SUBSCRIBE", b"__keyevent@%d__:evicted" % db)
+        _subscribe(channel, "SUBSCRIBE", b"%b%d" % (DELETED, db))
         if refusal is None:
             return "tracking"
         return "keyspace" if notifies and all(heard) else "polling"
@@ -182,7 +201,7 @@ class Watcher:
                 there = fetch(session, news.touched, self._wire.label)
                 unexplained = sum(there[key] is None for key in self._known.keys() & there.keys() - news.evicted)
                 how = self._look_again(session, unexplained) if unexplained else "deleted"
-            self._changed(there, lambda key: "evicted" if key in news.evicted else how)
+            self._changed(there, lambda key: "evicted" if key in news.evicted else how, news.deleted)
 
     def _look_again(self, session: Channel, missing: int) -> How:
         """Why keys are missing that no event explains: evicted, if the server evicted and nobody took anything away."""
@@ -206,15 +225,22 @@ class Watcher:
         self._earlier = self._before = now
         self._changed(there, lambda _: how)
 
-    def _changed(self, there: Mapping[bytes, Source | None], how: Callable[[bytes], How]) -> None:
+    def _changed(
+        self, there: Mapping[bytes, Source | None], how: Callable[[bytes], How], deleted: Collection[bytes] = ()
+    ) -> None:
+        """Tell what differs from what was known; of `deleted` keys also if they had gone before, in another way."""
         found: list[Source] = []
         gone: list[Gone] = []
         for key, source in there.items():
             if source is None:
-                if self._known.pop(key, None) is not None:
-                    gone.append(Gone(name=name_of(key), origin=origin_of(self._wire.label, key), how=how(key)))
+                known = self._known.pop(key, None) is not None
+                if known or (key in deleted and key in self._remembered):
+                    why: How = "deleted" if key in deleted else how(key)
+                    gone.append(Gone(name=name_of(key), origin=origin_of(self._wire.label, key), how=why))
+                    (self._remembered.discard if why == "deleted" else self._remembered.add)(key)
             elif self._known.get(key) != source.digest:
                 self._known[key] = source.digest
+                self._remembered.discard(key)
                 found.append(source)
         if found or gone:
             self._tell(self._listener.changed, by_name(found), by_name(gone))

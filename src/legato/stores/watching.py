@@ -21,10 +21,10 @@ _log = logging.getLogger(__name__)
 class Teller:
     """Tells one listener, until `stop` is set; what the listener raises is logged, and ends nothing."""
 
-    def __init__(self, listener: StoreListener, stop: threading.Event) -> None:
+    def __init__(self, listener: StoreListener, stop: threading.Event, is_down: bool) -> None:
         self.stop = stop
         self._listener = listener
-        self._is_down = False
+        self._is_down = is_down
 
     def changed(self, found: Sequence[Source], gone: Sequence[Gone]) -> None:
         """Tell of changes, if there are any."""
@@ -60,9 +60,12 @@ class Watches:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def start(self, listener: StoreListener, work: Callable[[Teller], None]) -> None:
-        """Run `work` in a thread of its own; it comes back when the teller's `stop` is set."""
-        teller = Teller(listener, self._stop)
+    def start(self, listener: StoreListener, work: Callable[[Teller], None], is_down: bool) -> None:
+        """Run `work` in a thread of its own; it comes back when the teller's `stop` is set.
+
+        `is_down` says that the store could not be read when it was last tried, and that whoever asked knows it.
+        """
+        teller = Teller(listener, self._stop, is_down)
         thread = threading.Thread(target=self._run, args=(work, teller), name=f"legato-{self._name}", daemon=True)
         self._threads.append(thread)
         thread.start()

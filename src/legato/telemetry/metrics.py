@@ -14,6 +14,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
 
 from legato.telemetry.sharing import Sharing
 
@@ -146,21 +147,32 @@ class Metrics:
         """Show what all processes have counted that share by this folder, not only this one."""
         self._sharing = Sharing(folder)
 
-    def publish(self) -> None:
-        """Let the other processes know what has been counted; to be called now and then."""
-        if self._sharing is not None:
-            self._sharing.write(msgspec.msgpack.encode(self._readings(shared=False)))
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes are to know what is counted here."""
+        return self._sharing is not None
 
-    def _readings(self, shared: bool) -> Readings:
+    def publish(self, readings: Readings) -> None:
+        """Let the other processes know what has been counted; to be called now and then, from any thread."""
+        for name, gauge in self._gauges.items():
+            if gauge.shared:
+                readings.gauges.pop(name)
+        if self._sharing is not None:
+            self._sharing.write(msgspec.msgpack.encode(readings))
+
+    def read(self) -> Readings:
+        """What is counted here, as it is now."""
         return Readings(
             flows=_counted(self._flows),
             functions=_counted(self._functions),
-            gauges={name: dict(gauge.read()) for name, gauge in self._gauges.items() if shared or not gauge.shared},
+            gauges={name: dict(gauge.read()) for name, gauge in self._gauges.items()},
         )
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus' collector protocol."""
-        readings = self._readings(shared=True)
+        return self._collect(self.read())
+
+    def _collect(self, readings: Readings) -> Iterator[Metric]:
         for data, lives in () if self._sharing is None else self._sharing.read():
             other = msgspec.msgpack.decode(data, type=Readings)
             if not lives:
@@ -181,11 +193,21 @@ class Metrics:
                 family.add_metric([value], number)
             yield family
 
-    def render(self) -> bytes:
-        """The text exposition format, version 0.0.4."""
+    def render(self, readings: Readings) -> bytes:
+        """The text exposition format, version 0.0.4; with what the other processes show. From any thread."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(self)  # pyright: ignore[reportArgumentType]
+        registry.register(_Collected(self._collect(readings)))
         return generate_latest(registry)
+
+
+class _Collected(Collector):
+    """Metrics that are there already, as a registry wants them."""
+
+    def __init__(self, metrics: Iterator[Metric]) -> None:
+        self._metrics = list(metrics)
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
 
 
 def _counted(meters: Mapping[str, Meter]) -> dict[str, Reading]:

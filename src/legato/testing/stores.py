@@ -43,6 +43,7 @@ class MemoryStore:
         self._listener: StoreListener | None = None
         self._held: list[Callable[[StoreListener], None]] | None = None
         self._lost = ""
+        self._is_unread = False  # whether the last `load` failed
         self.calls: list[str] = []
 
     @property
@@ -53,7 +54,9 @@ class MemoryStore:
     def load(self) -> list[Source]:
         """See DefinitionStore."""
         with self._place.lock:
+            self._is_unread = True
             self._check("load")
+            self._is_unread = False
             self._known = dict(self._place.sources)
             return sorted(self._known.values(), key=lambda source: (source.name, source.origin))
 
@@ -90,6 +93,8 @@ class MemoryStore:
                 self._tell(lambda listener: listener.down(self._lost))
             else:
                 self._catch_up()
+                if self._is_unread:
+                    self._tell(lambda listener: listener.up())
 
     def close(self) -> None:
         """See DefinitionStore."""
