@@ -193,7 +193,7 @@ def test_runs_with_their_steps(dev: Dev) -> None:
     dev.until_shown("(?m)^asked who$", 2)
     assert '"event"' not in dev.text()
     dev.ask("nobody")
-    dev.until_shown(r"404  POST  /orchestrate/nobody  \d+\.\dms\n")
+    dev.until_shown(r"404  POST  /orchestrate/nobody  \d+\.\dms  there is no flow 'nobody'\n")
 
 
 # Changes.

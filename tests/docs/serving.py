@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE = 20.0  # seconds
-OURS = ("LEGATO_TOKEN", "LEGATO_ADMIN_TOKEN", "CACHE_URL")  # variables that would change what the examples show
+# Variables that would change what the examples show.
+OURS = ("LEGATO_TOKEN", "LEGATO_ADMIN_TOKEN", "LEGATO_GATEWAY", "CACHE_URL")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What every store of definitions guarantees (legato.ports.DefinitionStore): files, SQLite, Valkey, the one for tests."""
+"""What every store of definitions guarantees (`ports.DefinitionStore`): files, SQLite, Valkey, the one for tests."""
 
 from __future__ import annotations
 

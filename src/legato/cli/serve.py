@@ -15,7 +15,7 @@ from typing import TextIO, cast
 import click
 import msgspec
 
-from legato.app import App
+from legato.app import App, check_exposure
 from legato.cli.listening import listen_on
 from legato.cli.project import checked_listen, load_settings, no_project, show
 from legato.cli.strangers import warn_of_strangers
@@ -63,8 +63,12 @@ def serve(path: Path, listen: str | None, open_: bool, workers: int, dev: bool) 
         threading.Thread(target=_stop_with_parent, args=(0,), daemon=True).start()
     if workers == 1:
         _serve(settings)
-    else:
-        serve_with_workers(settings, workers, _serve)
+        return
+    try:
+        check_exposure(settings)
+    except DefinitionError as error:
+        raise click.UsageError(str(error)) from None
+    serve_with_workers(settings, _listen(settings), workers, _serve)
 
 
 def _serve(settings: Settings, worker: Worker | None = None) -> None:
@@ -79,7 +83,7 @@ def _serve(settings: Settings, worker: Worker | None = None) -> None:
         sys.exit(3)
     except DefinitionError as error:
         raise click.UsageError(str(error)) from None
-    sockets = _listen(settings) if worker is None else [worker.shared]
+    sockets = _listen(settings) if worker is None else list(worker.sockets)
     if worker is None or worker.speaks:
         show(problems)
         _announce(app)

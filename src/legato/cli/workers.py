@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
 import click
 
-from legato.app import check_exposure, listen_address
-from legato.errors import DefinitionError
+from legato.cli.terminal import warn
 from legato.model.settings import Settings
 
 SHORT_LIFE = 5.0  # seconds; a worker that lived for less is not started again at once
@@ -28,11 +26,11 @@ STOPPING = (signal.SIGTERM, signal.SIGINT)
 class Worker(NamedTuple):
     """What a worker has from its parent.
 
-    `shared` is the socket that all accept from, `leash` a pipe that ends with the parent, `folder` where they keep
+    `sockets` are those that all accept from, `leash` a pipe that ends with the parent, `folder` where they keep
     their counters. `speaks` says that it is the one to tell what it found at the start.
     """
 
-    shared: socket.socket
+    sockets: Sequence[socket.socket]
     leash: int
     folder: str
     speaks: bool
@@ -41,27 +39,21 @@ class Worker(NamedTuple):
 Serve = Callable[[Settings, Worker], None]
 
 
-def serve_with_workers(settings: Settings, count: int, serve: Serve) -> NoReturn:
-    """Keep `count` workers serving until told to stop; ends the process."""
-    try:
-        check_exposure(settings)
-        shared = _bind(settings)
-    except DefinitionError as error:
-        raise click.UsageError(str(error)) from None
-    except OSError as error:
-        click.echo(f"cannot listen on {settings.listen}: {error.strerror}", err=True)
-        sys.exit(1)
-    with shared, tempfile.TemporaryDirectory(prefix="legato-") as folder:
-        crew = _Crew(settings, shared, serve, folder)
-        click.echo(f"legato serves on {settings.listen} with {count} workers", err=True)
-        status = crew.work(count)
+def serve_with_workers(settings: Settings, sockets: Sequence[socket.socket], count: int, serve: Serve) -> NoReturn:
+    """Keep `count` workers serving on these sockets until told to stop; ends the process."""
+    with ExitStack() as stack:
+        for each in sockets:
+            stack.enter_context(each)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="legato-"))
+        warn(f"legato serves on {settings.listen} with {count} workers")
+        status = _Crew(settings, sockets, serve, folder).work(count)
     sys.exit(status)
 
 
 class _Crew:
-    def __init__(self, settings: Settings, shared: socket.socket, serve: Serve, folder: str) -> None:
+    def __init__(self, settings: Settings, sockets: Sequence[socket.socket], serve: Serve, folder: str) -> None:
         self._settings = settings
-        self._shared = shared
+        self._sockets = sockets
         self._serve = serve
         self._folder = folder
         self._held, self._leash = os.pipe()  # its writing end is ours alone: it ends when we do
@@ -88,7 +80,7 @@ class _Crew:
                 self._stop(signal.SIGTERM, None)
                 self._reap()
                 return status
-            click.echo(f"worker {pid} ended with {status}: another takes its place", err=True)
+            warn(f"worker {pid} ended with {status}: another takes its place")
             if lived < SHORT_LIFE:
                 time.sleep(PAUSE)
             if not self._stopping:
@@ -111,7 +103,7 @@ class _Crew:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
             os.close(self._leash)
-            self._serve(self._settings, Worker(self._shared, self._held, self._folder, speaks))
+            self._serve(self._settings, Worker(self._sockets, self._held, self._folder, speaks))
             status = 0
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
@@ -134,20 +126,3 @@ class _Crew:
         for pid in list(self._started):
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)
-
-
-def _bind(settings: Settings) -> socket.socket:
-    """The socket that all workers accept from. Raises OSError."""
-    kind, host, port = listen_address(settings.listen)
-    if kind == "unix":
-        shared = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        if os.path.exists(host) and stat.S_ISSOCK(os.stat(host).st_mode):
-            os.unlink(host)  # of a gateway that was killed; one that lives would not be found any more
-        shared.bind(host)
-    else:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        shared = socket.socket(family, socket.SOCK_STREAM)
-        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        shared.bind(address)
-    shared.listen(4096)
-    return shared

@@ -116,7 +116,9 @@ class Report:
         words = set(_WORD.findall(self.line(problem.line))) - self._known
         if not words:
             return problem
-        secret = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))))
+        # Where a message repeats what was written it does so in quotes or brackets.
+        longest_first = sorted(words, key=len, reverse=True)
+        secret = re.compile(f"(?<=[`\"'\\[*&!])(?:{'|'.join(map(re.escape, longest_first))})")
         message, remedy = secret.sub("...", problem.message), secret.sub("...", problem.remedy)
         return msgspec.structs.replace(problem, message=message, remedy=remedy)
 
