@@ -82,43 +82,40 @@ class Remembered(msgspec.Struct, frozen=True):
     truncated: bool
 
 
+# A run that has ended, as it is kept: id, program, start, end, (state, error) if it failed, attempts and their number.
+_Ended = tuple[bytes, BoundProgram, float, float, tuple[str, dict[str, object]] | None, list[Noted], int]
+
+
 class RecentRuns:
     """The last runs that ended, at most `capacity` of them, and fewer where they had very many steps."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._ended = deque[Remembered]()
+        self._ended = deque[_Ended]()
         self._attempts = 0
 
     def note(self, run: InlineRun) -> None:
-        """Keep what is known of a run that has ended."""
-        failure = run.kernel.failure
-        noted = run.noted
-        if len(noted) > NOTED:
+        """Keep what is known of a run that has ended. Every run pays for this: a tuple, and no more thought."""
+        noted, failure = run.noted, run.kernel.failure
+        count = len(noted)
+        if count > NOTED:
             noted = noted[:NOTED]
-        state, error = ("succeeded", None) if failure is None else _failed(failure)
-        truncated = len(run.noted) > NOTED
-        self._ended.append(Remembered(run.id, run.bound, run.started, run.now, state, error, noted, truncated))
-        self._attempts += len(noted)
-        while len(self._ended) > self._capacity or self._attempts > self._capacity * USUAL:
-            self._attempts -= len(self._ended.popleft().noted)
+        ended = self._ended
+        ended.append((run.id, run.bound, run.started, run.now, failure and _failed(failure), noted, count))
+        self._attempts += count
+        while len(ended) > self._capacity or self._attempts > self._capacity * USUAL:
+            self._attempts -= ended.popleft()[6]
 
     def all(self, active: Iterable[InlineRun]) -> list[Remembered]:
         """Runs, newest first: those that have not ended, then those that have."""
-        runs = [
-            Remembered(
-                run.id,
-                run.bound,
-                run.started,
-                None,
-                "undoing" if run.undoing else "running",
-                None,
-                run.noted[:NOTED],
-                len(run.noted) > NOTED,
-            )
-            for run in sorted(active, key=lambda run: run.started, reverse=True)
-        ]
-        runs.extend(reversed(self._ended))
+        runs: list[Remembered] = []
+        for run in sorted(active, key=lambda run: run.started, reverse=True):
+            state = "undoing" if run.undoing else "running"
+            truncated = len(run.noted) > NOTED
+            runs.append(Remembered(run.id, run.bound, run.started, None, state, None, run.noted[:NOTED], truncated))
+        for run_id, bound, started, ended, failed, noted, count in reversed(self._ended):
+            state, error = failed or ("succeeded", None)
+            runs.append(Remembered(run_id, bound, started, ended, state, error, noted, count > NOTED))
         return runs
 
 
