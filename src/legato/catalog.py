@@ -39,6 +39,7 @@ class Catalog:
         self._changed: Changed = lambda _: None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
+        self._drafts: dict[str, Definition] = {}  # by name, of those that are being put
 
     # Reading.
 
@@ -124,7 +125,12 @@ class Catalog:
         source, flow = definition.source, definition.flow
         assert source is not None
         assert flow is not None
-        stored = self._shelves[-1].store.put(source.name, source.language, source.text, flow.version, expected)
+        self._drafts[source.name] = definition  # the store tells of it soon: it need not be read again
+        try:
+            stored = self._shelves[-1].store.put(source.name, source.language, source.text, flow.version, expected)
+        except BaseException:
+            self._drafts.pop(source.name, None)
+            raise
         return msgspec.structs.replace(definition, source=stored, origin=stored.origin, draft=stored.draft)
 
     def delete(self, name: str, expected: str | None = None) -> bool:
@@ -146,6 +152,13 @@ class Catalog:
         shelf.take((), [Gone(name=name, origin=origin) for origin in kept])
         return bool(kept)
 
+    def read(self, source: Source) -> Definition:
+        """The definition in a source, which may be what `put` has just read."""
+        draft = self._drafts.pop(source.name, None)
+        if draft is None or draft.source is None or draft.source.digest != source.digest:
+            return read(source)
+        return msgspec.structs.replace(draft, source=source, origin=source.origin, draft=source.draft)
+
     async def told(self, name: str, digest: str | None, patience: float) -> bool:
         """Wait until the store has told of what was put (by its text's digest) or deleted (None); whether it has.
 
@@ -157,6 +170,8 @@ class Catalog:
                     await self._news.wait()
         except TimeoutError:
             return False
+        finally:
+            self._drafts.pop(name, None)
         return True
 
     def _is_known(self, name: str, digest: str | None) -> bool:
@@ -227,7 +242,7 @@ class _Shelf:
         """A definition, without reading again what is known."""
         before = self.by_origin.get(source.origin)
         if before is None or before.source != source:
-            return read(source)
+            return self._catalog.read(source)
         return msgspec.structs.replace(before, note="") if before.note else before
 
     # In the event loop.

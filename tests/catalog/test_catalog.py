@@ -143,6 +143,17 @@ async def test_one_change_is_one_parse() -> None:
         store.take_away("somewhere b")
         assert await scene.turn() == [["b"]]
         assert parsed == ["a"]
+        parsed.clear()
+        drafted = scene.catalog.draft("c", text("c"))  # whoever puts has read it to check it
+        stored = await asyncio.to_thread(scene.catalog.put, drafted)
+        assert stored.source is not None
+        assert await scene.catalog.told("c", stored.source.digest, 5)
+        assert scene.catalog.definitions["c"].source == stored.source
+        assert scene.catalog.definitions["c"].origin == stored.origin
+        assert parsed == ["c"]
+        store.add(source("c", text("c", "h"), origin=stored.origin))  # by somebody else meanwhile
+        await scene.turn()
+        assert parsed == ["c", "c"]
     finally:
         catalog_module.read = plain
 
