@@ -227,8 +227,8 @@ def test_long_lines_are_quoted_in_part() -> None:
 
 @pytest.mark.parametrize("error", [IndexError, RecursionError, OverflowError])
 def test_a_defect_of_a_parser_is_a_problem(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(text: str) -> None:
+    def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(document, "_events", fail)
+    monkeypatch.setattr(document, "_build_from", fail)
     assert messages(b"a: b") == [(0, 0, f"cannot be read: {error.__name__}")]

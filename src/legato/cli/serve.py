@@ -150,8 +150,10 @@ def _stop_with_parent(leash: int) -> None:
 
 
 def _settle_memory() -> None:
-    """Tell the garbage collector what a gateway is like: what is there now stays, and runs leave no cycles behind."""
-    gc.collect()
+    """Tell the garbage collector what a gateway is like: what is there now stays, and runs leave no cycles behind.
+
+    Reading definitions leaves none either: to look through all that is there for some would take its time for nothing.
+    """
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     gc.enable()

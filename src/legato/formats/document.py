@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import yaml
@@ -72,8 +72,15 @@ def _read_yaml(text: str, report: Report) -> Node | None:
 
 
 def _build(text: str, report: Report) -> Node | None:
-    builder = Builder(report)
-    for event in _events(text):
+    loader: Any = _LOADER(text)
+    try:
+        return _build_from(loader.get_event, Builder(report), report)
+    finally:
+        loader.dispose()
+
+
+def _build_from(next_event: Callable[[], Any], builder: Builder, report: Report) -> Node | None:
+    while (event := next_event()) is not None:
         kind = cast("type[yaml.Event]", type(event))
         mark = event.start_mark
         place = (mark.line + 1, mark.column + 1)
@@ -96,16 +103,6 @@ def _build(text: str, report: Report) -> Node | None:
             report.add(place, "a second document in one file", "one file holds one document: remove the `---`")
             return builder.root
     return _unless_empty(builder.root)
-
-
-def _events(text: str) -> Iterator[Any]:
-    """The parser's events, without the look ahead that `yaml.parse` makes for each."""
-    loader: Any = _LOADER(text)
-    try:
-        while (event := loader.get_event()) is not None:
-            yield event
-    finally:
-        loader.dispose()
 
 
 def _refuse_properties(event: yaml.NodeEvent, place: Place, report: Report) -> None:

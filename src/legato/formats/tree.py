@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal
 
 from legato.formats.report import Place, Report, shown
@@ -28,7 +27,6 @@ KIND_WORDS: dict[Kind, str] = {
 }
 
 
-@dataclass(slots=True, eq=False)
 class Node:
     """One value. `text` is a scalar as written, `scalar` what it means; `key` is the place of the key before it.
 
@@ -36,14 +34,18 @@ class Node:
     the text after variables were put in, where that happened.
     """
 
-    kind: Kind
-    place: Place
-    text: str = ""
-    scalar: int | float | bool | None = None
-    items: list[Node] = field(default_factory=list["Node"])
-    fields: dict[str, Node] = field(default_factory=dict[str, "Node"])
-    key: Place = (0, 0)
-    resolved: str | None = None
+    __slots__ = ("fields", "items", "key", "kind", "place", "resolved", "scalar", "text")
+
+    def __init__(self, kind: Kind, place: Place, text: str = "", scalar: int | float | bool | None = None) -> None:
+        self.kind: Kind = kind
+        self.place = place
+        self.text = text
+        self.scalar = scalar
+        is_scalar = kind != "mapping" and kind != "list"
+        self.items: list[Node] = _NO_ITEMS if is_scalar else []
+        self.fields: dict[str, Node] = _NO_FIELDS if is_scalar else {}
+        self.key: Place = (0, 0)
+        self.resolved: str | None = None
 
     @property
     def word(self) -> str:
@@ -58,6 +60,11 @@ def nodes_below(root: Node) -> Iterator[Node]:
         node = waiting.pop()
         yield node
         waiting.extend(reversed([*node.items, *node.fields.values()]))
+
+
+# Of all scalars, which are most of a document: nothing is ever put in.
+_NO_ITEMS: list[Node] = []
+_NO_FIELDS: dict[str, Node] = {}
 
 
 class Builder:
