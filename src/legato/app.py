@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -21,7 +21,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from legato.admin.app import admin_app
-from legato.admin.problems import in_thread
+from legato.admin.beside import Beside
 from legato.admin.runs import RunsAPI
 from legato.catalog import Catalog
 from legato.connectors.builtin import BuiltinConnector
@@ -84,13 +84,16 @@ class App:
 
     def load(self) -> list[Problem]:
         """Read the stores and deploy what they hold; give every problem found. Blocks."""
-        self.python.load(self.settings.functions.values())  # now: later, importing would hold up requests
         self.catalog.load()
         problems = [Problem(file="store", message=trouble) for trouble in self.catalog.troubles]
         for _, definition in sorted(self.catalog.definitions.items()):
             problems += self.orchestrator.deploy(definition).problems
         self.gateway.serve_flows(self.catalog.definitions)
         return problems
+
+    def import_functions(self) -> None:
+        """Import all Python functions, used or not: later, a definition that uses one would hold up requests."""
+        self.python.load(self.settings.functions.values())
 
     def _take(self, names: Sequence[str]) -> None:
         """Serve what has changed in the catalog."""
@@ -130,7 +133,10 @@ class App:
         return await answer
 
     async def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Answer a request to the API without a server: (status, body). For whoever may write to the stores anyway."""
+        """Answer a request to the API without a server: (status, body). For whoever may write to the stores anyway.
+
+        One that only reads leaves the stores open for the next; any other closes them.
+        """
         target, _, query = path.partition("?")
         scope = {
             "type": "http",
@@ -149,7 +155,7 @@ class App:
             sent.append(message)
 
         admin = self._admin()
-        async with self._lifespan(admin):
+        async with nullcontext() if method == "GET" else self._lifespan(admin):
             await admin(scope, receive, send)
         return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
@@ -180,16 +186,16 @@ class App:
         yield
         self.stop()
         folding.cancel()
-        await in_thread(self.catalog.close)
+        await Beside(1).run(self.catalog.close)
         await self.close()
 
     async def _fold_metrics(self) -> None:
-        folded = 0
+        folded, beside = 0, Beside(1)
         while True:
             await asyncio.sleep(FOLD_EVERY)
             self.metrics.fold()
             if self.metrics.is_shared and (folded := folded + 1) % PUBLISH_EVERY == 0:
-                await in_thread(self.metrics.publish, self.metrics.read())
+                await beside.run(self.metrics.publish, self.metrics.read())
 
     def _admin(self) -> Starlette:
         runs = RunsAPI(self.host, self.log)

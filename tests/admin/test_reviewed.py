@@ -12,6 +12,8 @@ import pytest
 
 from tests.admin.conftest import Start
 from tests.admin.serving import Serving, native, pipeline, until
+from tests.support.texts import request
+from tests.support.valkey_server import ValkeyServer
 
 
 def joined(*branches: str) -> bytes:
@@ -156,3 +158,68 @@ def test_this_machine_by_other_names(start: Start, name: str) -> None:
     gateway = start(direct_functions=True)
     assert gateway.put("x", pipeline(name)).status == 422
     assert gateway.api("GET", f"/{name}").status == 404
+
+
+# Of the second review.
+
+
+def test_runs_are_listed_while_runs_end(start: Start) -> None:
+    """The list is made beside the event loop, of what it knew: not of what it goes on to change."""
+    gateway = start(functions={"echo": {"builtin": "echo"}})
+    assert gateway.put("x", native("x", "echo")).status == 201
+    stop = threading.Event()
+
+    def call() -> None:
+        with gateway.connect() as wire:
+            while not stop.is_set():
+                assert wire.ask(request("/orchestrate/x", b"1", "POST"), "POST").status == 200
+
+    callers = [threading.Thread(target=call) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    try:
+        for _ in range(60):
+            assert gateway.api("GET", "/api/runs?inline=true&limit=1000").status == 200
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
+
+
+def test_what_users_do_at_exit_is_done(start: Start, tmp_path: Path) -> None:
+    code = (
+        f"import atexit, pathlib\natexit.register(pathlib.Path({str(tmp_path / 'done')!r}).touch)\ndef f(value): pass\n"
+    )
+    gateway = start(files={"at_exit_module.py": code}, functions={"f": {"python": "at_exit_module:f"}})
+    assert gateway.put("x", native("x", "f")).status == 201
+    assert gateway.api("GET", "/api/runs?inline=true").status == 200
+    gateway.stop()
+    assert (tmp_path / "done").exists()
+
+
+def test_code_that_cannot_be_imported_keeps_nothing_alive(start: Start) -> None:
+    gateway = start(functions={"missing": {"python": "no_such_module:f"}})
+    text = native("x", "missing") + "# " + "x" * 200_000
+    for _ in range(20):
+        assert gateway.put("x", text).status == 422
+    before = gateway.memory()
+    for _ in range(200):
+        gateway.put("x", text)
+    assert gateway.memory() - before < 15 * 1024 * 1024
+
+
+def test_a_store_that_hangs_holds_up_neither_metrics_nor_runs(start: Start, tmp_path: Path) -> None:
+    with ValkeyServer(tmp_path / "valkey") as server:
+        gateway = start(variables={"CACHE_URL": server.url}, functions={"echo": {"builtin": "echo"}})
+        server.pause()
+        writers = [threading.Thread(target=gateway.put, args=(f"x{n}", native(f"x{n}", "echo"))) for n in range(6)]
+        for writer in writers:
+            writer.start()
+        began = time.monotonic()
+        assert gateway.api("GET", "/metrics").status == 200
+        assert gateway.api("GET", "/api/runs?inline=true").status == 200
+        assert time.monotonic() - began < 3
+        server.resume()
+        for writer in writers:
+            writer.join()
+        gateway.stop()

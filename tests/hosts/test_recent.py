@@ -16,6 +16,8 @@ from legato.testing import Act, ManualClock, ScriptedConnector, Stage, ok, refus
 from tests.hosts.scene import HANG, retried, scene
 from tests.kernel.flows import call, flow, par
 
+CLOCK = Clock()
+
 
 def remember(stage: Stage, capacity: int = 100) -> RecentRuns:
     stage.host.recent = RecentRuns(capacity)
@@ -23,7 +25,7 @@ def remember(stage: Stage, capacity: int = 100) -> RecentRuns:
 
 
 def documents(stage: Stage) -> list[RunDocument]:
-    return [run_document(run, Clock()) for run in stage.host.recent.all(stage.host.runs())]
+    return [run_document(run, CLOCK) for run in stage.host.recent.all(stage.host.runs())]
 
 
 def only(stage: Stage) -> RunDocument:
@@ -68,7 +70,7 @@ async def test_attempts_are_one_step(stage: Stage, script: ScriptedConnector, cl
     assert (step.attempts, step.state, step.outcome, step.status, step.detail) == (3, "succeeded", "ok", 200, "")
     assert step.ms >= 1500, "with the waiting in between"
     assert step.started == only(stage).started
-    counts = function_documents(stage.host.recent.all(()))["f"]
+    counts = function_documents(stage.host.recent.all(()), CLOCK)["f"]
     assert (counts.attempts, counts.errors, counts.last_outcome, counts.last_status) == (3, 2, "ok", 200)
 
 
@@ -191,7 +193,7 @@ def test_steps_are_kept_up_to_a_number(count: int) -> None:
             for attempt in list(script.pending):
                 attempt.settle()
             await asyncio.sleep(0.1)
-        assert function_documents(stage.host.recent.all(()))["f"].attempts == NOTED
+        assert function_documents(stage.host.recent.all(()), CLOCK)["f"].attempts == NOTED
 
     main()
 
@@ -204,7 +206,7 @@ def test_only_the_last_runs_are_kept(capacity: int) -> None:
         runs = [stage.start(flow(call("f"))) for _ in range(5)]
         newest = [run.id.decode() for run in reversed(runs)]
         assert [document.id for document in documents(stage)] == newest[:capacity]
-        assert set(function_documents(recent.all(()))) == ({"f"} if capacity else set())
+        assert set(function_documents(recent.all(()), CLOCK)) == ({"f"} if capacity else set())
 
     main()
 
@@ -226,7 +228,9 @@ async def test_bodies_of_failures_are_not_kept(stage: Stage, script: ScriptedCon
     remember(stage)
     script.script("f", refused(402, {"card": "hunter2"}))
     stage.start(flow(call("f")), json_payload({"pin": "hunter2"}))
-    assert b"hunter2" not in msgspec.json.encode([documents(stage), function_documents(stage.host.recent.all(()))])
+    assert b"hunter2" not in msgspec.json.encode(
+        [documents(stage), function_documents(stage.host.recent.all(()), CLOCK)]
+    )
 
 
 @scene()
@@ -241,7 +245,7 @@ async def test_the_last_call_of_a_function_is_the_one_that_ended_last(
     stage.start(flow(call("one")))
     await asyncio.sleep(10)
     assert [document.flow for document in documents(stage)] == ["test", "test"]
-    functions = function_documents(recent.all(()))
+    functions = function_documents(recent.all(()), CLOCK)
     f, one = functions["f"], functions["one"]
     assert (f.attempts, f.errors, f.last_outcome, f.last_status) == (2, 1, "refused", 404)
     assert (one.attempts, one.errors) == (1, 1)
@@ -261,4 +265,19 @@ async def test_the_last_call_may_be_of_a_run_that_ended_first(
     stage.start(flow(call("f")))
     await asyncio.sleep(10)
     assert [document.state for document in documents(stage)] == ["succeeded", "failed"]
-    assert function_documents(recent.all(()))["f"].last_outcome == "refused"
+    assert function_documents(recent.all(()), CLOCK)["f"].last_outcome == "refused"
+
+
+@pytest.mark.parametrize(("capacity", "steps"), [(1, 21), (10, 250), (2, 1000)])
+def test_a_long_run_is_remembered_itself(capacity: int, steps: int) -> None:
+    """However many attempts it had, the run that has just ended can be looked at."""
+
+    @scene()
+    async def play(stage: Stage, script: ScriptedConnector, clock: ManualClock) -> None:
+        remember(stage, capacity)
+        stage.start(flow(*[call("f", id=f"s{number}") for number in range(steps)]))
+        await asyncio.sleep(0)
+        [document] = documents(stage)
+        assert len(document.steps) == min(steps, NOTED)
+
+    play()

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from legato.admin.beside import Beside
 from legato.admin.flows import FlowsAPI
-from legato.admin.problems import as_problem, in_thread
+from legato.admin.problems import as_problem
 from legato.admin.runs import RunsAPI
 from legato.catalog import Catalog
 from legato.orchestrator import Orchestrator
@@ -33,6 +34,8 @@ def admin_app(
 ) -> Starlette:
     """Build the app. `stopping` says whether the process is on its way out."""
 
+    rendering = Beside(1)
+
     async def livez(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
@@ -48,7 +51,7 @@ def admin_app(
         return JSONResponse(body)
 
     async def metrics_text(_: Request) -> Response:
-        text = await in_thread(metrics.render, metrics.read())
+        text = await rendering.run(metrics.render, metrics.read())
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     routes = [

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from legato.admin.documents import FlowDocument, flow_document, whole_flow_document
-from legato.admin.problems import Problematic, in_thread, number
+from legato.admin.problems import Problematic, ask_store, number
 from legato.catalog import Catalog
 from legato.errors import Conflict
 from legato.model.definition import Definition
@@ -62,7 +62,7 @@ class FlowsAPI:
         version = request.query_params.get("version")
         try:
             is_stored = self._catalog.shadowing(name) is None  # else what the store has had is of another definition
-            revisions = await in_thread(self._catalog.revisions, name) if is_stored else []
+            revisions = await ask_store(self._catalog.revisions, name) if is_stored else []
         except Problematic:  # what is served is known all the same
             if version:
                 raise
@@ -82,7 +82,7 @@ class FlowsAPI:
         name = request.path_params["name"]
         text = await _body(request)
         self._refuse_shadowed(name, "define")
-        definition = await in_thread(self._catalog.draft, name, text)
+        definition = await ask_store(self._catalog.draft, name, text)
         problems = definition.problems or self._orchestrator.check(definition)
         if problems:
             errors = [problem.entry() for problem in problems]
@@ -92,7 +92,7 @@ class FlowsAPI:
         async with self._turn(name):
             expected, stored = self._expected(request, name), self._catalog.stored(name)
             try:
-                definition = await in_thread(self._catalog.put, definition, expected)
+                definition = await ask_store(self._catalog.put, definition, expected)
             except Conflict as error:
                 raise Problematic(412, str(error), flow=name) from None
             assert definition.source is not None
@@ -109,7 +109,7 @@ class FlowsAPI:
             if self._catalog.stored(name) is None:
                 raise Problematic(404, f"there is no flow {name!r} in the store", flow=name)
             try:
-                await in_thread(self._catalog.delete, name, self._expected(request, name))
+                await ask_store(self._catalog.delete, name, self._expected(request, name))
             except Conflict as error:
                 raise Problematic(412, str(error), flow=name) from None
             self._catalog.forget(name)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import ParamSpec, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from legato.admin.beside import Beside
 from legato.errors import StoreUnavailable
 from legato.model.problem_document import MEDIA_TYPE, problem_document
 
-# Not asyncio's own threads: those are for functions of users, who may fill them.
-_threads = ThreadPoolExecutor(4, thread_name_prefix="legato-api")
+_stores = Beside(4)  # apart from other work: who waits for a store that hangs must not hold up /metrics
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,11 +41,10 @@ async def as_problem(request: Request, error: Exception) -> Response:
     return Response(body, error.status_code, dict(error.headers or {}), media_type=MEDIA_TYPE)
 
 
-async def in_thread(function: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
-    """Call what blocks, beside the event loop. A store that cannot be used is 503, in its own words."""
-    call = partial(function, *args, **keywords)
+async def ask_store(function: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
+    """Call what asks a store. One that cannot be used is 503, in its own words."""
     try:
-        return await asyncio.get_running_loop().run_in_executor(_threads, call)
+        return await _stores.run(function, *args, **keywords)
     except StoreUnavailable as error:
         raise Problematic(503, str(error), {"retry-after": "1"}) from None
 

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from legato.admin.problems import Problematic, in_thread, number
+from legato.admin.beside import Beside
+from legato.admin.problems import Problematic, number
 from legato.hosts.inline import InlineHost
 from legato.hosts.recent import Clock, Remembered, function_documents, run_document
 from legato.telemetry.log import Log
@@ -27,6 +28,7 @@ class RunsAPI:
     def __init__(self, host: InlineHost, log: Log) -> None:
         self._host = host
         self._log = log
+        self._beside = Beside(1)
         self.routes = [
             Route("/api/runs", self.list, methods=["GET"]),
             Route("/api/runs/{id}", self.show, methods=["GET"]),
@@ -46,21 +48,12 @@ class RunsAPI:
             raise Problematic(400, f"`state` is one of {', '.join(STATES)}, not {state!r}")
         if inline == "false":
             return _json({"runs": []})  # of durable runs there are none
-        found = [run for run in self._all() if _matches(run, query.get("flow"), state, since)]
+        known = self._all()
+        found = [run for run in known if _matches(run, query.get("flow"), state, since)]
         if (cursor := query.get("cursor")) is not None:
             found = _after(found, cursor)
-        return await in_thread(self._page, found, limit)
-
-    def _page(self, found: Sequence[Remembered], limit: int) -> Response:
-        """A page of runs. Documents of a thousand runs are made beside the event loop."""
-        clock = Clock()
-        runs = [run_document(run, clock) for run in found[:limit]]
-        body: dict[str, object] = {"runs": runs}
-        if len(found) > limit:
-            body["cursor"] = runs[-1].id
-        body["functions"] = function_documents(self._host.recent.all(()))
-        body["events"] = list(self._log.events)[: -limit - 1 : -1]
-        return _json(body)
+        # Documents of a thousand runs are made beside the event loop, of what it knew: it goes on to change it.
+        return await self._beside.run(_page, found, [run for run in known if run.ended], list(self._log.events), limit)
 
     async def show(self, request: Request) -> Response:
         """A run that has not ended, or is remembered."""
@@ -72,6 +65,20 @@ class RunsAPI:
 
     def _all(self) -> list[Remembered]:
         return self._host.recent.all(self._host.runs())
+
+
+def _page(
+    found: Sequence[Remembered], ended: Sequence[Remembered], events: Sequence[dict[str, object]], limit: int
+) -> Response:
+    """A page of runs, with what all that have ended say of functions."""
+    clock = Clock()
+    runs = [run_document(run, clock) for run in found[:limit]]
+    body: dict[str, object] = {"runs": runs}
+    if len(found) > limit:
+        body["cursor"] = runs[-1].id
+    body["functions"] = function_documents(ended, clock)
+    body["events"] = events[: -limit - 1 : -1]
+    return _json(body)
 
 
 def _matches(run: Remembered, flow: str | None, state: str | None, since: float) -> bool:

@@ -10,6 +10,7 @@ import socket
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -92,10 +93,11 @@ class Here(Client):
     def _open(self) -> App:
         try:
             app = App(self._settings, Log(io.StringIO()))
+            with redirect_stdout(sys.stderr):  # what functions' modules print is no answer to the command
+                app.load()
         except StoreUnavailable as error:
             warn(str(error))
             sys.exit(3)
-        app.load()
         if app.catalog.unread:
             warn("\n".join(app.catalog.troubles))
             sys.exit(3)
@@ -104,8 +106,11 @@ class Here(Client):
     def ask(self, scope: Scope, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         """See Client."""
         del scope  # whoever can write to the store needs nobody's leave
-        app, self._app = self._app or self._open(), None  # one that has answered has closed its stores
-        return asyncio.run(app.ask(method, path, body, headers))
+        app, self._app = self._app or self._open(), None
+        answer = asyncio.run(app.ask(method, path, body, headers))
+        if method == "GET":
+            self._app = app  # one that has written has closed its stores
+        return answer
 
 
 def client_of(settings: Settings, url: str | None) -> Client:

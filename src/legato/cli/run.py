@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from urllib.parse import quote
 
@@ -68,7 +70,7 @@ def _input(data: str) -> bytes:
             raise click.UsageError(f"--data is not JSON: {error}") from None
         except RecursionError:
             pass  # too deep to look at in here
-    return data.encode()
+    return os.fsencode(data)
 
 
 def _by_gateway(settings: Settings, url: str | None, name: str, body: bytes) -> tuple[int, bytes] | None:
@@ -86,7 +88,8 @@ async def _here(settings: Settings, name: str, body: bytes) -> tuple[int, bytes]
         app = App(settings, Log(io.StringIO()))  # the result is what is printed
     except StoreUnavailable as error:
         raise _unreachable(str(error)) from None
-    app.load()
+    with redirect_stdout(sys.stderr):  # what functions' modules print is no result
+        app.load()
     try:
         return await app.run_once(name, Payload.of(JSON, body))
     except UnknownFlow:

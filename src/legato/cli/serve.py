@@ -76,14 +76,15 @@ def _serve(settings: Settings, worker: Worker | None = None) -> None:
     gc.disable()  # until `_settle_memory`: what is loaded stays, and looking it through again and again takes long
     try:
         app = App(settings)
-        problems = app.load()
         server = app.server()
+        sockets = _listen(settings) if worker is None else list(worker.sockets)  # before anything else takes time
+        app.import_functions()
+        problems = app.load()
     except StoreUnavailable as error:
         warn(str(error))
         sys.exit(3)
     except DefinitionError as error:
         raise click.UsageError(str(error)) from None
-    sockets = _listen(settings) if worker is None else list(worker.sockets)
     if worker is None or worker.speaks:
         show(problems)
         _announce(app)
@@ -105,8 +106,8 @@ def _listen(settings: Settings) -> list[socket.socket]:
     """Where callers come in. Ends with 1 where that cannot be had."""
     try:
         return listen_on(settings.listen)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
+    except (OSError, UnicodeError) as error:  # a name may be none that can be looked up
+        why = (getattr(error, "strerror", None) or str(error)).lower()
         warn(f"cannot listen on {settings.listen}: {why}; choose another by --listen")
         sys.exit(1)
 

@@ -32,7 +32,7 @@ class PythonConnector:
 
     def __init__(self, shows_errors: bool = False) -> None:
         self._shows_errors = shows_errors
-        self._loaded: dict[str, Callable[[Any], Any] | DefinitionError] = {}
+        self._loaded: dict[str, Callable[[Any], Any] | str] = {}  # or why it cannot be
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
 
     def bind(self, function: Function, step: CallStep) -> PythonTarget:
@@ -52,10 +52,10 @@ class PythonConnector:
             try:
                 self._loaded[function.name] = load_callable(function)
             except DefinitionError as error:
-                self._loaded[function.name] = error
+                self._loaded[function.name] = str(error)
         code = self._loaded[function.name]
-        if isinstance(code, DefinitionError):
-            raise code
+        if isinstance(code, str):  # not the exception itself, to which each raise would add its frames
+            raise DefinitionError(code)
         return code
 
     async def close(self) -> None:

@@ -102,9 +102,9 @@ class RecentRuns:
             noted = noted[:NOTED]
         ended = self._ended
         ended.append((run.id, run.bound, run.started, run.now, failure and _failed(failure), noted, count))
-        self._attempts += count
-        while len(ended) > self._capacity or self._attempts > self._capacity * USUAL:
-            self._attempts -= ended.popleft()[6]
+        self._attempts += len(noted)
+        while len(ended) > self._capacity or (self._attempts > self._capacity * USUAL and len(ended) > 1):
+            self._attempts -= len(ended.popleft()[5])
 
     def all(self, active: Iterable[InlineRun]) -> list[Remembered]:
         """Runs, newest first: those that have not ended, then those that have."""
@@ -119,9 +119,8 @@ class RecentRuns:
         return runs
 
 
-def function_documents(runs: Iterable[Remembered]) -> dict[str, FunctionDocument]:
+def function_documents(runs: Iterable[Remembered], clock: Clock) -> dict[str, FunctionDocument]:
     """What runs say of each function, by name."""
-    clock = Clock()
     last: dict[str, float] = {}
     functions: dict[str, FunctionDocument] = {}
     for run in runs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from legato.errors import Conflict, StoreUnavailable
@@ -87,7 +88,8 @@ class ValkeyStore:
         """As the port says."""
         keys = self._texts.keys_of(name)
         [count] = self._change(name, expected, ("DEL", *keys))
-        with self._wire.session() as channel:  # a user who may not publish has deleted all the same
+        # Who may not publish, or loses the connection just now, has deleted all the same.
+        with suppress(StoreUnavailable), self._wire.session() as channel:
             channel.attempt(*(("PUBLISH", b"%b%d" % (self._texts.DELETED, self._wire.db), key) for key in keys))
         return bool(count)
 
