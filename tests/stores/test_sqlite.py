@@ -22,6 +22,7 @@ from legato.errors import Conflict, StoreUnavailable
 from legato.model.source import MAX_BYTES, Gone, Source
 from legato.stores import sqlite, sqlite_file
 from legato.stores.sqlite import SqliteStore
+from tests.support.told import Told
 
 PATIENCE = 10.0
 
@@ -459,3 +460,16 @@ def test_a_lock_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             listener.until_told("database is locked; end the process that holds it, or try again")
         listener.until_told("up")
         assert listener.texts == {"a": b"new"}
+
+
+def test_what_this_process_changes_is_told_without_waiting_for_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("legato.stores.sqlite.TICK", 60.0)
+    told = Told()
+    with contextlib.closing(SqliteStore(tmp_path / "legato.db")) as store:
+        store.watch(told)
+        store.put("a", "native", b"1", "v1")
+        told.until_there(a=b"1")
+        store.delete("a")
+        told.until(lambda: told.gone)

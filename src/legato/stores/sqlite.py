@@ -70,6 +70,7 @@ class SqliteStore:
             connection.execute(QUERIES["put"], row)
             connection.execute(QUERIES["keep"], row)
             connection.execute(QUERIES["forget"], {"name": name, "most": KEPT})
+        self._watches.nudge()
         return _source(self._label, name, language, text)
 
     def delete(self, name: str, expected: str | None = None) -> bool:
@@ -82,7 +83,9 @@ class SqliteStore:
             return False
         with self._file.writing() as connection:
             self._expect(connection, name, expected)
-            return connection.execute(QUERIES["delete"], {"name": name}).rowcount > 0
+            is_gone = connection.execute(QUERIES["delete"], {"name": name}).rowcount > 0
+        self._watches.nudge()
+        return is_gone
 
     def revisions(self, name: str) -> list[Revision]:
         """The texts of the last 100 versions, those of a deleted definition, too. See DefinitionStore."""
@@ -136,7 +139,7 @@ class _Watch:
 
     def run(self, teller: Teller) -> None:
         """Tell of changes until the teller stops."""
-        while not teller.stop.wait(TICK):
+        while not teller.wait(TICK):
             try:
                 self._look(teller)
             except StoreUnavailable as error:

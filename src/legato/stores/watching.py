@@ -21,10 +21,17 @@ _log = logging.getLogger(__name__)
 class Teller:
     """Tells one listener, until `stop` is set; what the listener raises is logged, and ends nothing."""
 
-    def __init__(self, listener: StoreListener, stop: threading.Event, is_down: bool) -> None:
+    def __init__(self, listener: StoreListener, stop: threading.Event, nudge: threading.Event, is_down: bool) -> None:
         self.stop = stop
+        self._nudge = nudge
         self._listener = listener
         self._is_down = is_down
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until somebody has changed something here, at most so long; whether it is time to stop."""
+        self._nudge.wait(seconds)
+        self._nudge.clear()
+        return self.stop.is_set()
 
     def changed(self, found: Sequence[Source], gone: Sequence[Gone]) -> None:
         """Tell of changes, if there are any."""
@@ -58,6 +65,7 @@ class Watches:
     def __init__(self, name: str) -> None:
         self._name = name
         self._stop = threading.Event()
+        self._nudge = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self, listener: StoreListener, work: Callable[[Teller], None], is_down: bool) -> None:
@@ -65,14 +73,19 @@ class Watches:
 
         `is_down` says that the store could not be read when it was last tried, and that whoever asked knows it.
         """
-        teller = Teller(listener, self._stop, is_down)
+        teller = Teller(listener, self._stop, self._nudge, is_down)
         thread = threading.Thread(target=self._run, args=(work, teller), name=f"legato-{self._name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
+    def nudge(self) -> None:
+        """Have a look soon: this very process has changed something."""
+        self._nudge.set()
+
     def close(self) -> None:
         """Stop every thread, and wait for it; nothing is told afterwards."""
         self._stop.set()
+        self._nudge.set()
         until = time.monotonic() + CLOSING_PATIENCE
         for thread in self._threads:
             if thread is not threading.current_thread():
