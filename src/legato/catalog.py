@@ -255,10 +255,10 @@ class _Shelf:
             if before is None:
                 continue
             names.append(each.name)
-            if each.how == "deleted":
+            others = [self.by_origin[origin] for origin in self.names[each.name] if origin != each.origin]
+            # Where another is there still, that is what the store says of this name.
+            if each.how == "deleted" or any(not other.note for other in others):
                 self._drop(each.name, each.origin)
-            elif any(not self.by_origin[origin].note for origin in self.names[each.name] if origin != each.origin):
-                self._drop(each.name, each.origin)  # what is there still is what the store says of this name
             else:
                 self.by_origin[each.origin] = msgspec.structs.replace(before, note=_NOTES[each.how])
             self._catalog.log.write("definition", flow=each.name, origin=each.origin, change=each.how)

@@ -192,7 +192,8 @@ def test_every_command_and_option() -> None:
 
 def test_every_metric() -> None:
     page = section(text("docs/operations.md"), "Metrics")
-    for metric in App(Settings()).metrics.collect():
+    metrics = App(Settings()).metrics
+    for metric in metrics.collect(metrics.read()):
         row(page, metric.name + ("_total" if metric.type == "counter" else ""))
     assert set(get_args(Reason)) <= code_in(row(page, "legato_runs_total")[2])
 

@@ -19,12 +19,6 @@ NATIVE = b"steps:\n  - call: a\n"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
 def store(server: ValkeyServer) -> Iterator[ValkeyStore]:
     with contextlib.closing(ValkeyStore(server.url)) as store:
         yield store

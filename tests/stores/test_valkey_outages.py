@@ -22,17 +22,6 @@ ORDER = "fnkit:pipeline:order"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-def told() -> Told:
-    return Told()
-
-
-@pytest.fixture
 def store(server: ValkeyServer, told: Told) -> Iterator[ValkeyStore]:
     with watched(server.url, told) as store:
         yield store

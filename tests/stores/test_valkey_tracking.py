@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,17 +19,6 @@ from tests.support.valkey_server import ValkeyServer
 
 ORDER = "fnkit:pipeline:order"
 ADVICE = dict(REMEDIES)[NoPermissionError].removeprefix("allow the user ")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-def told() -> Told:
-    return Told()
 
 
 @pytest.fixture

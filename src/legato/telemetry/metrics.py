@@ -168,11 +168,8 @@ class Metrics:
             gauges={name: dict(gauge.read()) for name, gauge in self._gauges.items()},
         )
 
-    def collect(self) -> Iterator[Metric]:
-        """Prometheus' collector protocol."""
-        return self._collect(self.read())
-
-    def _collect(self, readings: Readings) -> Iterator[Metric]:
+    def collect(self, readings: Readings) -> Iterator[Metric]:
+        """What was read, with what the other processes show, in Prometheus' terms."""
         for data, lives in () if self._sharing is None else self._sharing.read():
             other = msgspec.msgpack.decode(data, type=Readings)
             if not lives:
@@ -196,7 +193,7 @@ class Metrics:
     def render(self, readings: Readings) -> bytes:
         """The text exposition format, version 0.0.4; with what the other processes show. From any thread."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collected(self._collect(readings)))
+        registry.register(_Collected(self.collect(readings)))
         return generate_latest(registry)
 
 
