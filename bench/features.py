@@ -42,9 +42,10 @@ ANSWER = b"HTTP/1.1 200 OK\r\nserver: n\r\ndate: now\r\ncontent-type: applicatio
 
 def kernel() -> Work:
     from legato.kernel import Run, link
-    from legato.model.flow import CallStep, Flow
+    from legato.model.flow import Flow
     from legato.model.outcome import Outcome
     from legato.model.payload import JSON, Payload
+    from legato.model.steps import CallStep
 
     program = link(Flow(name="seq", steps=tuple(CallStep(function=name) for name in "abc")))
     outcome = Outcome("ok", Payload.of(JSON, b"{}"), 200)

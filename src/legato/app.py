@@ -8,13 +8,13 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import uvicorn
@@ -25,13 +25,15 @@ from legato.admin.beside import Beside
 from legato.admin.runs import RunsAPI
 from legato.catalog import Catalog
 from legato.connectors.builtin import BuiltinConnector
+from legato.connectors.callback import CallbackConnector
 from legato.connectors.http import HttpConnector
 from legato.connectors.python import PythonConnector
 from legato.errors import DefinitionError
 from legato.gateway.credentials import is_loopback
 from legato.gateway.gateway import Gateway
-from legato.gateway.problems import of_failure
+from legato.gateway.problems import of_failure, of_input, status_of
 from legato.hosts.inline import InlineHost, InlineRun
+from legato.model.definition import Definition
 from legato.model.outcome import Failure
 from legato.model.payload import Payload
 from legato.model.problem import Problem
@@ -52,10 +54,17 @@ FOLD_EVERY = 1.0  # seconds; bounds the memory of times that are noted and not y
 
 
 class App:
-    """A gateway put together, before it runs. Python functions are imported from the settings' folder."""
+    """A gateway put together, before it runs. Python functions are imported from the settings' folder.
+
+    `given` are definitions beside those of the stores, which they hide.
+    """
 
     def __init__(
-        self, settings: Settings, log: Log | None = None, stores: Sequence[DefinitionStore] | None = None
+        self,
+        settings: Settings,
+        log: Log | None = None,
+        stores: Sequence[DefinitionStore] | None = None,
+        given: Iterable[Definition] = (),
     ) -> None:
         folder = str(Path(settings.folder).resolve())
         if folder not in sys.path:
@@ -70,8 +79,9 @@ class App:
             "http": self.http,
             "python": self.python,
             "builtin": BuiltinConnector(),
+            "callback": CallbackConnector(self.http, settings.callback_secret),
         }
-        self.catalog = Catalog(open_stores(settings) if stores is None else stores, self.log)
+        self.catalog = Catalog(open_stores(settings) if stores is None else stores, self.log, given)
         self.host = InlineHost(self.wheel, self.log, settings.limits.recent_runs)
         self.orchestrator = Orchestrator(settings, self.host, self.connectors, self.metrics)
         self.gateway = Gateway(settings, self.orchestrator, self.log, lambda: self.catalog.unread)
@@ -87,7 +97,9 @@ class App:
         self.catalog.load()
         problems = [Problem(file="store", message=trouble) for trouble in self.catalog.troubles]
         for _, definition in sorted(self.catalog.definitions.items()):
-            problems += self.orchestrator.deploy(definition).problems
+            self.orchestrator.deploy(definition)
+        for _, deployed in sorted(self.orchestrator.flows.items()):  # only now each knows those within it
+            problems += deployed.problems
         self.gateway.serve_flows(self.catalog.definitions)
         return problems
 
@@ -114,18 +126,24 @@ class App:
                     version=deployed.version,
                     problems=[str(problem) for problem in deployed.problems[:LOGGED]],
                 )
-        self.gateway.serve_flows(names)
+        within = {user for name in names for user in self.orchestrator.users(name)}
+        self.gateway.serve_flows({*names, *within})
 
     async def run_once(self, name: str, payload: Payload) -> tuple[int, bytes]:
         """Run a flow without a server: (status, body) as the gateway would answer. Raises UnknownFlow."""
         deployed = self.orchestrator.find(name)
         if deployed.bound is None:
             return 503, "\n".join(map(str, deployed.problems)).encode()
+        schema = deployed.bound.program.schema
+        if schema is not None and (unfit := of_input(schema, payload, name)) is not None:
+            return unfit.status, unfit.body
         answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
 
         def reply(run: InlineRun, result: Payload, failure: Failure | None) -> None:
             if failure is None:
-                answer.set_result((200, result.body or b"null"))
+                answer.set_result((200 if run.answered is None else run.answered.status, result.body or b"null"))
+            elif failure.said is not None:
+                answer.set_result((status_of(failure), failure.said.body))
             else:
                 answer.set_result(of_failure(failure, name, run.id.decode()))
 
@@ -250,6 +268,7 @@ class _Nobody:
     rest = b""
     query = b""
     hops = 0
+    fields: Mapping[bytes, bytes] = {}
 
 
 class _Server(uvicorn.Server):
@@ -291,15 +310,24 @@ def open_stores(settings: Settings) -> list[DefinitionStore]:
     return [files, ValkeyStore(settings.store)]
 
 
-def check_flows(settings: Settings) -> tuple[list[Problem], int]:
-    """Every problem that serving the files would meet, found without serving them, and how many flows there are."""
+class Checked(NamedTuple):
+    """What is wrong with flows, what is probably not meant, and how many flows there are."""
+
+    problems: list[Problem]
+    warnings: list[Problem]
+    flows: int
+
+
+def check_flows(settings: Settings, given: Iterable[Definition] = ()) -> Checked:
+    """Every problem and warning that serving the files would meet, found without serving them; `given` as in App."""
     folder = Path(settings.folder) / settings.flows
-    app = App(settings, stores=[FileStore(folder)])
+    app = App(settings, stores=[FileStore(folder)], given=given)
     problems = app.load()
     if settings.flows != Settings().flows and not folder.exists():
         remedy = "make it, or mend `flows` in legato.yaml"
         problems.append(Problem(file=str(folder), message="the folder of flows does not exist", remedy=remedy))
-    return problems, len(app.catalog.definitions)
+    flows = sorted(app.orchestrator.flows.items())
+    return Checked(problems, [each for _, deployed in flows for each in deployed.warnings], len(flows))
 
 
 def listen_address(listen: str) -> tuple[str, str, int]:

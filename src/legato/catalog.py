@@ -30,10 +30,14 @@ Changed = Callable[[Sequence[str]], None]
 
 
 class Catalog:
-    """The definitions of `stores`, in their order of precedence; the last is the one that is written to."""
+    """The definitions of `stores`, in their order of precedence; the last is the one that is written to.
 
-    def __init__(self, stores: Sequence[DefinitionStore], log: Log) -> None:
+    Those that are `given` precede them all, and stay as they are.
+    """
+
+    def __init__(self, stores: Sequence[DefinitionStore], log: Log, given: Iterable[Definition] = ()) -> None:
         self.log = log
+        self._given = {definition.name: definition for definition in given}
         self._shelves = [_Shelf(store, self) for store in stores]
         self._definitions: dict[str, Definition] = {}
         self._changed: Changed = lambda _: None
@@ -47,7 +51,7 @@ class Catalog:
         """Read every store, once, at the start. Blocks. A store that cannot be reached is in `troubles`."""
         for shelf in self._shelves:
             shelf.load()
-        for name in {name for shelf in self._shelves for name in shelf.names}:
+        for name in {*self._given, *(name for shelf in self._shelves for name in shelf.names)}:
             self._settle(name)
 
     @property
@@ -103,7 +107,7 @@ class Catalog:
 
     def _settle(self, name: str) -> bool:
         """Whether the definition of a name has changed."""
-        found = [shelf.find(name) for shelf in self._shelves]
+        found = [self._given.get(name), *(shelf.find(name) for shelf in self._shelves)]
         there = [definition for definition in found if definition is not None]
         if not there:
             return self._definitions.pop(name, None) is not None
@@ -143,7 +147,8 @@ class Catalog:
 
     def shadowing(self, name: str) -> Definition | None:
         """The definition that hides whatever is put under this name."""
-        return next((found for shelf in self._shelves[:-1] if (found := shelf.find(name))), None)
+        given = self._given.get(name)
+        return given or next((found for shelf in self._shelves[:-1] if (found := shelf.find(name))), None)
 
     def forget(self, name: str) -> bool:
         """Serve no more what the store has evicted or lost; whether there was any."""

@@ -33,6 +33,40 @@ class HostStop(BaseException):
     """The process is told to stop (KeyboardInterrupt, SystemExit) while the kernel ran; the host passes it on."""
 
 
+class ForeignAwait(LegatoError):
+    """A code-first flow awaited what is none of its own steps; the message says what to write instead."""
+
+
+class StepError(LegatoError):
+    """A step that a code-first flow awaited ended without a value.
+
+    `status` is the function's HTTP status, 0 when no answer came; `outcome` one of contract 1; `reason` why the step
+    failed; `body` what the function answered, decoded where that is possible.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        path: str = "",
+        function: str = "",
+        status: int = 0,
+        outcome: str = "",
+        reason: str = "",
+        body: object = None,
+        failure: object = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.path = path
+        self.function = function
+        self.status = status
+        self.outcome = outcome
+        self.reason = reason
+        self.body = body
+        self.failure = failure  # the kernel's own, so that the run fails as by the step itself
+
+
 class Refused(LegatoError):
     """Raised by a Python function to say a definite no: nothing was done, and trying again would not help."""
 

@@ -5,14 +5,22 @@ The gateway asks it by name and never chooses a host; it never sees HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from traceback import print_exception
+from typing import Any
 
+import msgspec
+
+from legato.connectors.python import PythonConnector
 from legato.errors import DefinitionError, UnknownFlow
 from legato.hosts.bound import BoundProgram
+from legato.hosts.guards import Guards
 from legato.hosts.inline import InlineHost
-from legato.kernel import LinkedCall, link
+from legato.hosts.patience import impatience
+from legato.kernel import CALLBACK, Fault, LinkedCall, Program, linked
+from legato.kernel.linker import Codes
 from legato.model.definition import Definition
-from legato.model.flow import CallStep, Flow
+from legato.model.flow import Flow
 from legato.model.function import Function
 from legato.model.problem import Problem
 from legato.model.settings import Settings
@@ -23,15 +31,25 @@ from legato.telemetry.metrics import Metrics
 class Deployed:
     """A definition as it is served: bound and ready, or broken and why.
 
-    One that is bound and has problems is the version before that in its `definition`, kept in service.
+    One that is bound and has problems is the version before that in its `definition`, kept in service. `uses` are the
+    flows within it, whether they are there or not.
     """
 
-    __slots__ = ("bound", "definition", "problems")
+    __slots__ = ("bound", "definition", "problems", "uses", "warnings")
 
-    def __init__(self, definition: Definition, bound: BoundProgram | None, problems: tuple[Problem, ...]) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        bound: BoundProgram | None,
+        problems: tuple[Problem, ...],
+        warnings: tuple[Problem, ...] = (),
+        uses: frozenset[str] = frozenset(),
+    ) -> None:
         self.definition = definition
         self.bound = bound
         self.problems = problems
+        self.warnings = warnings
+        self.uses = uses
 
     @property
     def state(self) -> str:
@@ -75,12 +93,25 @@ class Orchestrator:
         self.start = host.start  # every flow runs inline so far
         self._connectors = connectors
         self._metrics = metrics
+        self._guards = Guards()
+        metrics.gauge("legato_breaker_open", "Breakers that refuse calls.", "function", self._guards.open_breakers)
         self.flows: dict[str, Deployed] = {}
+        self._users: dict[str, set[str]] = {}  # names of flows by that of one within them
         self.changes = 0  # how often flows have changed
         self._worries: tuple[int, list[str]] = (0, [])
 
     def deploy(self, definition: Definition) -> Deployed:
-        """Serve a definition in the place of what has its name; a broken one harms no other."""
+        """Serve a definition in the place of what has its name; a broken one harms no other.
+
+        The flows that it is within are linked anew; `users` names them.
+        """
+        name = definition.name
+        self._place(definition)
+        for user in sorted(self.users(name)):
+            self._place(self.flows[user].definition)
+        return self.flows[name]
+
+    def _place(self, definition: Definition) -> None:
         before = self.flows.get(definition.name)
         bound = None if before is None else before.bound
         deployed = self._bound(definition, bound)
@@ -88,17 +119,34 @@ class Orchestrator:
             # The version before is one of the same place; what another store says under this name is another matter.
             deployed.bound = bound if before.definition.origin == definition.origin else None
         self.flows[definition.name] = deployed
+        if before is not None:
+            self._forget_uses(definition.name, before)
+        for used in deployed.uses:
+            self._users.setdefault(used, set()).add(definition.name)
         self.changes += 1
         if bound is not deployed.bound:
             self.retire(bound)
-        return deployed
+
+    def _forget_uses(self, name: str, deployed: Deployed) -> None:
+        for used in deployed.uses:
+            self._users[used].discard(name)
+            if not self._users[used]:
+                del self._users[used]
+
+    def users(self, name: str) -> set[str]:
+        """The flows that a flow is within, at any depth."""
+        return self._users.get(name, set()) - {name}
 
     def remove(self, name: str) -> None:
-        """Serve a flow no more; its runs go on to their end."""
+        """Serve a flow no more; its runs go on to their end. The flows that it is within are broken by that."""
         deployed = self.flows.pop(name, None)
-        if deployed is not None:
-            self.changes += 1
-            self.retire(deployed.bound)
+        if deployed is None:
+            return
+        self._forget_uses(name, deployed)
+        self.changes += 1
+        self.retire(deployed.bound)
+        for user in sorted(self.users(name)):
+            self._place(self.flows[user].definition)
 
     def retire(self, bound: BoundProgram | None) -> None:
         """Let go of a program as soon as its last run has ended."""
@@ -129,38 +177,82 @@ class Orchestrator:
         broken = sum(deployed.bound is None for deployed in self.flows.values())
         return {"ok": len(self.flows) - broken, "broken": broken}
 
-    def bind(self, flow: Flow) -> BoundProgram:
+    def bind(self, flow: Flow, code: Mapping[str, Callable[..., Any]] | None = None) -> BoundProgram:
         """Link a flow and bind its functions. Raises DefinitionError where that can never work."""
-        return BoundProgram(link(flow), self._bind, self._metrics, self._settings.timeout)
+        program, faults = linked(flow, self._flow_named, self._codes(flow, code or {}))
+        errors = [str(fault) for fault in faults if not fault.warning]
+        if errors:
+            raise DefinitionError("; ".join(errors))
+        return self._bind_program(program)
+
+    def _bind_program(self, program: Program) -> BoundProgram:
+        if program.growth is not None and self._settings.dev:
+            program.growth.tell = print_exception
+        return BoundProgram(program, lambda call: self._bind(call, program.code), self._metrics, self._settings.timeout)
+
+    def _codes(self, own: Flow, code: Mapping[str, Callable[..., Any]]) -> Codes:
+        """Where the Python code of a flow and of those within it is."""
+
+        def codes(flow: Flow) -> Mapping[str, Callable[..., Any]]:
+            if flow is own:
+                return code
+            deployed = self.flows.get(flow.name)
+            return {} if deployed is None else deployed.definition.code
+
+        return codes
+
+    def _flow_named(self, name: str) -> Flow | None:
+        deployed = self.flows.get(name)
+        return None if deployed is None else deployed.definition.flow
 
     def _bound(self, definition: Definition, before: BoundProgram | None) -> Deployed:
         """A definition with its program; `before` goes on if it means the same."""
-        if definition.flow is None:
-            return Deployed(definition, None, definition.problems)
-        if before is not None and before.version == definition.flow.version:  # not `==`: the order of branches counts
-            return Deployed(definition, before, ())
+        flow = definition.flow
+        if flow is None:
+            return Deployed(definition, None, definition.problems, definition.warnings)
+        # Not `==`: the order of branches counts. What is within a flow may have changed without it.
+        if before is not None and before.version == flow.version and not before.program.uses and not definition.code:
+            return Deployed(definition, before, (), definition.warnings)
+        program, faults = linked(flow, self._flow_named, self._codes(flow, definition.code))
+        uses = frozenset(program.uses)
+        problems = tuple(_problem(definition, fault) for fault in faults if not fault.warning)
+        if problems:
+            return Deployed(definition, None, problems, definition.warnings, uses)
         try:
-            return Deployed(definition, self.bind(definition.flow), ())
+            bound = self._bind_program(program)
         except DefinitionError as error:
             problem = Problem(
                 file=definition.origin, message=str(error), remedy="mend its entry in `functions`, or its code"
             )
-            return Deployed(definition, None, (problem,))
+            return Deployed(definition, None, (problem,), definition.warnings, uses)
+        late = [Problem(file=definition.origin, message=text, remedy=remedy) for text, remedy in impatience(bound)]
+        return Deployed(definition, bound, (), (*definition.warnings, *late), uses)
 
-    def _bind(self, call: LinkedCall) -> Target:
-        return bind(call.definition, self._settings, self._connectors)
+    def _bind(self, call: LinkedCall, code: Mapping[str, Callable[..., Any]]) -> Target:
+        function = function_named(call.function, self._settings)
+        target = self._connector(function, code).bind(function, call.definition)
+        return self._guards.guard(function, call.definition, target)
+
+    def _connector(self, function: Function, code: Mapping[str, Callable[..., Any]]) -> Connector:
+        """What reaches a function; `code` is what its definition brings itself."""
+        if function.python:
+            connector = self._connectors["python"]
+            return connector.with_code(code) if code and isinstance(connector, PythonConnector) else connector
+        kind = "builtin" if function.builtin else "callback" if function.name == CALLBACK else "http"
+        return self._connectors[kind]
+
+
+def _problem(definition: Definition, fault: Fault) -> Problem:
+    """A fault that only shows among other flows and hosts, as a problem of the definition."""
+    bare = msgspec.structs.replace(fault, remedy="")
+    return Problem(file=definition.origin, message=str(bare), remedy=fault.remedy)
 
 
 def function_named(name: str, settings: Settings) -> Function:
-    """A function's entry, or what the default rule makes of its name."""
+    """A function's entry, or what the default rule makes of its name; `module:qualname` is Python code itself."""
     entry = settings.functions.get(name)
     if entry is not None:
         return entry
+    if ":" in name:
+        return Function(name=name, python=name)
     return Function(name=name, url=settings.default_function.replace("{name}", name))
-
-
-def bind(step: CallStep, settings: Settings, connectors: Mapping[str, Connector]) -> Target:
-    """Bind a call to the connector that reaches its function. Raises DefinitionError."""
-    function = function_named(step.function, settings)
-    kind = "python" if function.python else "builtin" if function.builtin else "http"
-    return connectors[kind].bind(function, step)

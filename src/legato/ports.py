@@ -5,14 +5,57 @@ The transport's own (`Service`, `Sink`) and the kernel's (`LinkedStep`) stand wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from legato.model.flow import CallStep
 from legato.model.function import Function
 from legato.model.outcome import Outcome
 from legato.model.payload import Payload
 from legato.model.source import Gone, Language, Revision, Source
+from legato.model.steps import CallStep
+
+
+class Parts(Protocol):
+    """What a call says beside its payload, made of expressions when it is issued."""
+
+    @property
+    def path(self) -> bytes:
+        """What is appended to the function's URL; begins with a slash, or is empty."""
+        ...
+
+    @property
+    def query(self) -> bytes:
+        """The query without its question mark."""
+        ...
+
+    @property
+    def headers(self) -> bytes:
+        """Complete header lines, each with CRLF."""
+        ...
+
+
+class RunView(Protocol):
+    """What Python code may know of the run that calls it, and the values that it shares with other steps."""
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        ...
+
+    @property
+    def flow(self) -> str:
+        """The flow's name."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """`running`, or in a flow's handlers how it ended: `succeeded`, `failed`, `undone`, `cancelled`."""
+        ...
+
+    @property
+    def shared(self) -> Mapping[str, bytes]:
+        """The values shared so far, as JSON."""
+        ...
 
 
 class Attempt(Protocol):
@@ -26,8 +69,13 @@ class Attempt(Protocol):
     """
 
     payload: Payload
-    sent: bool
     handle: object
+
+    @property
+    def sent(self) -> bool: ...
+
+    @sent.setter
+    def sent(self, sent: bool) -> None: ...
 
     @property
     def identity(self) -> bytes: ...
@@ -35,6 +83,26 @@ class Attempt(Protocol):
     @property
     def caller(self) -> Caller:
         """The request that started the run."""
+        ...
+
+    @property
+    def parts(self) -> Parts | None:
+        """What the step says beside the payload, where that depends on the run."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The call's path (contract 2)."""
+        ...
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its own time was up when it was aborted."""
+        ...
+
+    @property
+    def view(self) -> RunView:
+        """The run, for Python code."""
         ...
 
     def settle(self, outcome: Outcome) -> None:
@@ -101,6 +169,11 @@ class Caller(Protocol):
     @property
     def hops(self) -> int:
         """Through how many gateways the request has come."""
+        ...
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """The request's headers by lower-case name."""
         ...
 
 

@@ -12,10 +12,24 @@ import pytest
 from click.testing import CliRunner
 
 from legato.cli import main
-from legato.formats import calls, credentials, functions, native, settings, steps
+from legato.formats import (
+    branches,
+    callbacks,
+    choices,
+    credentials,
+    functions,
+    graphs,
+    kinds,
+    loops,
+    modifiers,
+    retries,
+    settings,
+    undos,
+)
 from legato.formats.document import read_document
 from legato.formats.schema import SCHEMAS, schema_text
 from legato.formats.tree import Node
+from legato.model.mapping import SHAPING
 from tests.formats.test_golden import FILES, ORIGINS, outcome
 
 VALIDATORS = {language: jsonschema_rs.Draft202012Validator(make()) for language, make in SCHEMAS.items()}
@@ -24,6 +38,10 @@ VALIDATORS = {language: jsonschema_rs.Draft202012Validator(make()) for language,
 ONLY_THE_READER = {
     "native-other-name",  # the file's name is another
     "native-ids-collide",
+    "native-graph-cycles",  # and what else a flow shows as a whole
+    "native-steps-not-seen",
+    "native-input-schema-bad",
+    "native-callback-bad-16",  # a port of five digits that is too large
     "fnkit-duplicates",  # names are the same when blanks are trimmed
     "settings-listen-bad-4",  # a port of five digits that is too large
     "settings-listen-bad-8",  # not quite an IPv4 address
@@ -75,6 +93,83 @@ def test_the_list_of_what_only_the_reader_sees_is_up_to_date() -> None:
     assert {path.stem for path in FILES} >= ONLY_THE_READER
 
 
+BAD_STEPS: list[Any] = [
+    *({"call": "a", "headers": {name: "x"}} for name in ("Host", "proxy-x", "Legato-x", "a b", "TE")),
+    {"call": "a", "headers": {"x": 1}},
+    {"call": "a", "headers": {"x": "a\nb"}},
+    {"call": "a", "query": {"x": {"a": 1}}},
+    {"call": "a", "query": {"": 1}},
+    {"call": "a", "query": {"x": [[1]]}},
+    {"call": "a", "path": "${value.path}"},
+    {"call": "a", "encode": "xml"},
+    {"call": "a", "decode": "yaml"},
+    {"call": "a", "success": []},
+    {"call": "a", "success": "6xx"},
+    {"call": "a", "success": 99},
+    {"call": "a", "return_status": "4xx"},
+    {"call": "a", "return_status": {"404": 200}},
+    {"call": "a", "return_status": {"4": 404}},
+    {"call": "a", "hedge": 5},
+    {"call": "a", "hedge": {"attempts": 6}},
+    {"call": "a", "on_response": "unpack"},
+    {"call": "a", "undo": {"call": "b", "input": {"drop": []}}},
+    {"call": "a", "timeout": "0ms"},
+    {"call": "a", "when": "value.ok"},
+    {"call": "a", "when": True},
+    {"call": "a", "input": {"pick": [5]}},
+    {"call": "a", "input": {"rename": {}}},
+    {"call": "a", "input": {"rename": {"a": "b..c"}}},
+    {"call": "a", "input": {"wrap": "a.b"}},
+    {"call": "a", "input": {"under": "${value.a}"}},
+    {"call": "a", "on_error": "ignore"},
+    {"call": "a", "on_error": ["b"]},
+    {"call": "a", "on_error": {}},
+    {"call": "a", "on_error": {"value": 1, "steps": []}},
+    {"call": "a", "after": "b"},
+    {"python": "score"},
+    {"python": "a:b", "method": "GET"},
+    {"steps": ["a"], "retry": {"attempts": 2}},
+    {"parallel": {"a": "x"}, "join": "most"},
+    {"parallel": {"a": "x"}, "join": {"quorum": 0}},
+    {"parallel": {"a": "x"}, "merge": "deep"},
+    {"parallel": {"a": "x"}, "prefer": ["a"]},
+    {"parallel": {"a": "x"}, "merge": "flat", "prefer": ["a", "a"]},
+    {"graph": {}},
+    {"graph": {"A": "x"}},
+    {"graph": {"a": ["x"]}},
+    {"graph": {"a": {"after": "b"}}},
+    {"graph": {"a": "x", "b": {"call": "x", "after": ["a", "a"]}}},
+    {"graph": {"a": "x", "b": {"call": "x", "after": {"a": "dta"}}}},
+    {"foreach": "${value}"},
+    {"foreach": "value", "steps": ["a"]},
+    {"foreach": 5, "steps": ["a"]},
+    {"foreach": {"steps": ["a"]}},
+    {"foreach": "${value}", "steps": ["a"], "tolerate": "half"},
+    {"foreach": "${value}", "steps": ["a"], "tolerate": 1, "min_successful": 1},
+    {"foreach": "${value}", "steps": ["a"], "concurrency": 0},
+    {"foreach": "${value}", "steps": ["a"], "collect": "all"},
+    {"choose": []},
+    {"choose": [{"otherwise": True, "steps": ["a"]}]},
+    {"choose": [{"when": "${value}"}]},
+    {"choose": [{"when": "${value}", "otherwise": True, "steps": ["a"]}]},
+    {"choose": [{"when": "${value}", "steps": ["a"], "call": "a"}]},
+    {"choose": [{"when": "${value}", "call": "a"}, {"otherwise": True, "call": "a", "name": "x"}]},
+    {"choose": {"all": True, "cases": [{"when": "${value}", "call": "a"}]}},
+    {"choose": {"all": True}},
+    {"flow": "Other"},
+    {"sleep": 5},
+    {"wait": "approval", "default": 5},
+    {"publish": "a b"},
+    {"publish": "a.${value.b}"},
+    {"respond": 1, "status": 204},
+    {"respond": 1, "status": 600},
+    {"fail": ""},
+    {"fail": "no", "status": 200},
+    {"set": {"pick": {}}},
+    {"over": [1], "steps": ["a"]},
+]
+
+
 # A problem of its own in each, so that one does not hide another; the golden files hold many at once.
 BAD = {
     "flow": [
@@ -82,7 +177,6 @@ BAD = {
         {"flow": "f", "steps": []},
         {"flow": "F", "steps": ["a"]},
         {"flow": "f", "steps": ["localhost"]},
-        {"flow": "f", "steps": ["a"], "durable": True},
         {"flow": "f", "steps": ["a"], "timeout": "0s"},
         {"flow": "f", "steps": ["a"], "timeout": 5},
         {"flow": "f", "steps": [["a"]]},
@@ -96,6 +190,17 @@ BAD = {
         {"flow": "f", "steps": [{"call": "a", "path": "/a/%2e%2e"}]},
         {"flow": "f", "steps": [{"call": "a", "path": "/a?b"}]},
         {"flow": "f", "steps": [{"call": "a", "undo": {"call": "b", "undo": "c"}}]},
+        *({"flow": "f", "steps": [step]} for step in BAD_STEPS),
+        {"flow": "f", "steps": ["a"], "durable": "yes"},
+        {"flow": "f", "steps": ["a"], "answer_within": 5},
+        {"flow": "f", "steps": ["a"], "input": []},
+        {"flow": "f", "steps": ["a"], "output": {"pick": []}},
+        {"flow": "f", "steps": ["a"], "finally": "a"},
+        {"flow": "f", "steps": ["a"], "on_failure": [5]},
+        {"flow": "f", "steps": ["a"], "callback": "https://${input.host}/"},
+        {"flow": "f", "steps": ["a"], "callback": "https://user@host/"},
+        {"flow": "f", "steps": ["a"], "callback": {"when": "always"}},
+        {"flow": "f", "steps": ["a"], "call": "a"},
     ],
     "settings": [
         {"listen": 8080},
@@ -117,6 +222,12 @@ BAD = {
         {"functions": {"f": {"python": "a:b", "ca": "x.pem"}}},
         {"functions": {"f": "http://user:password@host/"}},
         {"functions": {"default": "http://functions:8080"}},
+        {"functions": {"f": {"builtin": "echo", "breaker": {"failures": 0}}}},
+        {"functions": {"f": {"builtin": "echo", "breaker": {"after": 3}}}},
+        {"functions": {"f": {"builtin": "echo", "breaker": "yes"}}},
+        {"functions": {"f": {"builtin": "echo", "concurrency": -1}}},
+        {"callback_secret": "short"},
+        {"callback_secret": ["a" * 20]},
     ],
     "pipeline": [
         {"mode": "sequential"},
@@ -147,10 +258,13 @@ GOOD = {
         {"timeout": "${env.SECONDS}", "limits": {"hops": "${env.HOPS}", "url": "${env.URL}"}},
         {"direct_functions": ["getUser"], "store": "files"},
         {"auth": {"tokens": ["x", {"token": "${env.TOKEN}", "scopes": ["define"]}]}},
+        {"callback_secret": "${env.SECRET}"},
+        {"functions": {"f": {"builtin": "echo", "breaker": True, "concurrency": 0}}},
+        {"functions": {"f": {"builtin": "echo", "breaker": {"open": "${env.SECONDS}"}, "concurrency": "${env.HOPS}"}}},
     ],
     "pipeline": [{"mode": "SEQUENTIAL", "steps": ["a", "", " b "], "other": 1}],
 }
-VARIABLES = {"SECONDS": "5s", "HOPS": "3", "URL": "4KiB", "TOKEN": "t"}
+VARIABLES = {"SECONDS": "5s", "HOPS": "3", "URL": "4KiB", "TOKEN": "t", "SECRET": "a" * 16}
 
 
 @pytest.mark.parametrize(
@@ -183,10 +297,20 @@ def keys_of(schema: dict[str, Any]) -> set[tuple[str, ...]]:
 
 
 def test_the_keys_are_those_of_the_readers() -> None:
-    undo = ("call", "timeout", "retry")  # as `calls` spells them out where it reads an undo
-    flow = [native.KNOWN, calls.RETRY_KEYS, undo, *steps.KINDS.values()]
+    steps = [(*own, *kinds.MODIFIERS) for own in kinds.KINDS.values()]
+    inner = [retries.RETRY_KEYS, retries.HEDGE_KEYS, undos.UNDO_KEYS, branches.QUORUM_KEYS, loops.FOREACH_KEYS]
+    inner += [choices.CHOOSE_KEYS, choices.CASE_KEYS, modifiers.ON_ERROR_KEYS, callbacks.CALLBACK_KEYS, SHAPING]
+    flow = [kinds.FLOW_KEYS, *inner, *steps, *((*each, *graphs.NODE_KEYS) for each in steps)]
     assert keys_of(SCHEMAS["flow"]()) == {tuple(sorted(known)) for known in flow}
-    top = [settings.KNOWN, functions.KNOWN, tuple(settings.LIMITS), ("tokens",), ("token", "scopes"), ("default",)]
+    top = [
+        settings.KNOWN,
+        functions.KNOWN,
+        functions.BREAKER_KEYS,
+        tuple(settings.LIMITS),
+        ("tokens",),
+        ("token", "scopes"),
+        ("default",),
+    ]
     assert keys_of(SCHEMAS["settings"]()) == {tuple(sorted(known)) for known in top}
     assert set(credentials.SCOPES) <= set(schema_text("settings").replace('"', " ").split())
 

@@ -6,12 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
+import uvloop
 
 from legato.connectors.builtin import BuiltinConnector
-from legato.model.flow import CallStep
 from legato.model.function import Function
 from legato.model.outcome import classify
 from legato.model.payload import EMPTY, Payload, json_payload
+from legato.model.steps import CallStep
 from legato.testing import ManualClock, run_in_manual_time
 from tests.connectors.test_python import Attempt
 from tests.kernel.flows import BINARY, text
@@ -96,3 +97,16 @@ def test_what_the_definition_says() -> None:
         assert bound("echo", **fields).safe == bool(fields)
         assert bound("echo", **fields).idempotent(Attempt(EMPTY)) == bool(fields)
     asyncio.run(CONNECTOR.close())
+
+
+def test_slow_is_stopped_by_an_abort_on_uvloop_too() -> None:
+    """uvloop's timer handles are not asyncio's: one that went on would settle the attempt a second time."""
+
+    async def main() -> list[str]:
+        attempt = begun("slow", json_payload({"seconds": 0.01}))
+        bound("slow").abort(attempt)
+        await asyncio.sleep(0.03)
+        return [outcome.kind for outcome in attempt.outcomes]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(main()) == ["unknown"]

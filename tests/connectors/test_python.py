@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from legato.connectors.python import PythonConnector, load_callable
+from legato.connectors.python import PythonConnector
+from legato.connectors.python_code import load_code
 from legato.errors import DefinitionError
-from legato.model.flow import CallStep
 from legato.model.function import Function
 from legato.model.outcome import Outcome
 from legato.model.payload import EMPTY, Payload, json_payload
+from legato.model.steps import CallStep
 from tests.connectors import shop
 
 HERE = "tests.connectors.shop"
@@ -178,7 +179,7 @@ def test_whose_timeout_counts() -> None:
 
 
 def test_dotted_names_are_found() -> None:
-    assert load_callable(function("Inner.double"))(4) == 8
+    assert load_code(function("Inner.double")).function(4) == 8
 
 
 @pytest.mark.parametrize(
@@ -195,5 +196,5 @@ def test_dotted_names_are_found() -> None:
 )
 def test_code_that_is_not_there_is_told_at_load(python: str, message: str) -> None:
     with pytest.raises(DefinitionError, match=r"function f: python: ") as told:
-        load_callable(Function(name="f", python=python))
+        load_code(Function(name="f", python=python))
     assert message in str(told.value)

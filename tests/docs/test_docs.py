@@ -16,19 +16,41 @@ from starlette.routing import Route
 from legato.app import App
 from legato.cli import main
 from legato.connectors.python import THREADS
-from legato.formats import calls, read_settings, steps
+from legato.formats import (
+    branches,
+    callbacks,
+    calls,
+    choices,
+    graphs,
+    kinds,
+    loops,
+    modifiers,
+    read_settings,
+    requests,
+    retries,
+    steps,
+    undos,
+)
 from legato.formats.credentials import SCOPES, TOKEN_VARIABLES
 from legato.formats.functions import BUILTINS
 from legato.formats.settings import STORE_VARIABLE
 from legato.gateway.problems import of_failure, status_of
 from legato.model.flow import MAX_BRANCHES, MAX_DEPTH, MAX_STEPS, Flow
 from legato.model.function import Function
+from legato.model.mapping import SHAPING
 from legato.model.names import RESERVED
 from legato.model.outcome import Failure, Kind, Outcome, Reason
 from legato.model.payload import json_payload
 from legato.model.policy import MAX_ATTEMPTS
 from legato.model.settings import Limits, Settings
 from legato.transport.pool import CONNECT_TIME, QUEUE_LENGTH, QUEUE_TIME
+from legato.values.env import UNDO_ROOTS
+from legato.values.functions import FUNCTIONS
+from legato.values.loops import LOOPS
+from legato.values.parser import MAX_LOOPS
+from legato.values.tokens import MAX_SOURCE
+from legato.values.working import MAX_ELEMENTS
+from legato.values.working import MAX_STEPS as MAX_WORK
 from tests.docs.pages import PAGES, ROOT, anchors, code_in, links, name_of, row, rows, section, text
 from tests.docs.serving import serving
 from tests.support.gateway_process import free_port
@@ -102,13 +124,53 @@ def test_every_kind_of_step(kind: str) -> None:
 
 def test_every_key_of_a_flow() -> None:
     page = section(text("docs/reference/flows.md"), "A flow")
-    for name in fields(Flow) - {"name", "dialect"}:
+    for name in fields(Flow) - {"name", "dialect", "code", "finally_"} | {"finally"}:
         row(page, name)
+    assert set(kinds.FLOW_KEYS) <= code_in(page)
+    for key in callbacks.CALLBACK_KEYS:
+        row(page, key)
+    assert set(callbacks.WHEN) <= code_in(row(page, "when")[3])
+
+
+def test_every_modifier() -> None:
+    page = section(text("docs/reference/flows.md"), "Steps")
+    for key in kinds.MODIFIERS:
+        row(page, key)
+    for word in modifiers.ON_ERROR_WORDS:
+        row(page, word)
+
+
+def test_every_word_of_a_step() -> None:
+    """Keys and words within the keys of a kind."""
+    page = text("docs/reference/flows.md")
+    words = {
+        "parallel": {*branches.JOINS, *branches.MERGES},
+        "graph": {*graphs.NODE_KEYS, *graphs.EDGES},
+        "foreach": {*loops.LOOP_KEYS, *loops.COLLECT},
+        "choose": {"all", "cases", *choices.CASE_KEYS},
+        "call": {*undos.UNDO_KEYS, *calls.ENCODINGS, *calls.DECODINGS},
+    }
+    for kind, wanted in words.items():
+        known = {word for code in code_in(section(page, f"`{kind}`")) for word in re.findall(r"\w+", code)}
+        assert wanted <= known, kind
+    for word in SHAPING:
+        row(section(page, "What makes a value"), word)
+    assert {*requests.OURS, *(f"{each}*" for each in requests.OUR_PREFIXES)} <= code_in(section(page, "Headers"))
+
+
+def test_everything_that_expressions_know() -> None:
+    page = text("docs/reference/expressions.md")
+    assert set(UNDO_ROOTS) <= {root for cells in rows(section(page, "Roots")) for root in code_in(cells[0])}
+    codes = code_in(section(page, "Functions"))
+    known = {word for code in codes for word in re.findall(r"(?:math\.|lists\.)?[A-Za-z_]+", code)}
+    assert {*FUNCTIONS, *LOOPS} <= known
+    for bound in (MAX_SOURCE // 1024, MAX_LOOPS, MAX_ELEMENTS, MAX_WORK):
+        assert re.search(rf"\b{bound:,}\b", section(page, "Limits")), bound
 
 
 def test_every_word_of_a_call() -> None:
     page = section(text("docs/reference/flows.md"), "`call`")
-    for key in ("attempts", "backoff", "max_backoff", "when_status"):
+    for key in (*retries.RETRY_KEYS, *retries.HEDGE_KEYS):
         row(page, key)
     assert set(calls.METHODS) <= code_in(row(page, "method")[3])
     assert code_in(text("docs/reference/flows.md")) >= RESERVED

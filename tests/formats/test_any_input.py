@@ -7,17 +7,22 @@ import re
 import time
 from typing import Any
 
+import jsonschema_rs
 import msgspec
 import pytest
+import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from legato.formats import read, read_settings
 from legato.formats.document import read_document
+from legato.formats.schema import flow_schema
 from legato.formats.tree import Node
+from legato.model.definition import Definition
 from legato.model.flow import Flow
 from legato.model.problem import Problem
 from legato.model.source import Source
+from tests.formats.vocabulary import good_flows, nearly_good_flows, wild_trees
 
 WORDS = re.split(
     r"\s+",
@@ -25,7 +30,9 @@ WORDS = re.split(
     flow description timeout on_disconnect steps call parallel id method path retry undo idempotent attempts
     backoff max_backoff when_status foreach when input mode listen auth tokens limits functions default url
     python builtin order a b-c B_c GET finish echo true yes 5 2s 64KiB 012 0o7 ~ << ${x} ${env.X} sequential
-    http://{name}/ /v1/x 127.0.0.1:80 unix:/x m:f host hops connections
+    graph after choose otherwise cases all over concurrency tolerate collect set wait respond fail status sleep python
+    output on_error skip value pick rename hedge headers query return_status callback finally join merge 2xx 50%
+    callback_secret breaker failures http://{name}/ /v1/x 127.0.0.1:80 unix:/x m:f host hops connections
 """.strip(),
 )
 MARKS = [*":-,?!&*|>{}[]'#%@`~=<\\", '"', " ", "  ", "\n", "\n  ", "\n    ", "\t", "\r\n"]
@@ -59,6 +66,8 @@ def check_problems(value: object, problems: tuple[Problem, ...] | list[Problem])
     assert (value is None) == bool(problems)
     for problem in problems:
         assert problem.message
+        assert "cannot be read: " not in problem.message
+        assert "cannot be checked: " not in problem.message
         assert problem.remedy
         assert str(problem).isprintable() or "\n" in str(problem)
         msgspec.json.encode(problem)
@@ -98,39 +107,77 @@ def test_json(value: Any, indent: Any, ascii_only: bool) -> None:
     check(json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"))
 
 
-steps_of_a_flow: st.SearchStrategy[Any] = st.recursive(
-    st.sampled_from(["a", "b-c"])
-    | st.fixed_dictionaries(
-        {"call": st.sampled_from(["a", "b-c"])},
-        optional={
-            "method": st.sampled_from(["GET", "PUT"]),
-            "path": st.sampled_from(["/", "/v1/x"]),
-            "timeout": st.sampled_from(["1ms", "5s", "1d"]),
-            "retry": st.fixed_dictionaries({"attempts": st.integers(1, 100)}),
-            "idempotent": st.booleans(),
-            "undo": st.sampled_from(["c", {"call": "c", "timeout": "1s"}]),
-        },
-    ),
-    lambda inner: (
-        st.fixed_dictionaries({"steps": st.lists(inner, max_size=3)})
-        | st.fixed_dictionaries(
-            {"parallel": st.dictionaries(st.sampled_from("xyz"), inner | st.lists(inner, max_size=2), min_size=1)}
-        )
-    ),
-    max_leaves=12,
-)
+FLOW_SCHEMA = jsonschema_rs.Draft202012Validator(flow_schema())
 
 
-@given(st.lists(steps_of_a_flow, min_size=1, max_size=4))
-def test_valid_flows_are_read_alike_from_yaml_and_json(steps: list[Any]) -> None:
-    text = json.dumps({"flow": "order", "steps": steps}).encode()
+def read_twice(flow: Any) -> tuple[Definition, Definition]:
+    """A flow as read from YAML and from JSON."""
+    text = json.dumps(flow).encode()
     as_yaml = read(Source(name="order", language="native", text=text, origin="x"))
-    as_json = read(Source(name="order", language="fnkit", text=text, origin="x"))
+    return as_yaml, read(Source(name="order", language="fnkit", text=text, origin="x"))
+
+
+@given(good_flows)
+def test_right_flows_are_read_alike_from_yaml_and_json(flow: Any) -> None:
+    as_yaml, as_json = read_twice(flow)
     assert as_yaml.problems == ()
     assert as_yaml.flow is not None
     assert as_yaml.flow == as_json.flow
-    assert len(as_yaml.flow.steps) == len(steps)
-    check(text)
+    assert len(as_yaml.flow.steps) == len(flow["steps"])
+    check(json.dumps(flow).encode())
+    assert FLOW_SCHEMA.is_valid(flow)
+
+
+@given(nearly_good_flows())
+def test_flows_with_one_thing_wrong(flow: Any) -> None:
+    """An answer, the same from YAML and JSON; and the schema refuses nothing that is read."""
+    check(json.dumps(flow).encode())
+    as_yaml, as_json = read_twice(flow)
+    assert as_yaml.flow == as_json.flow
+    if as_yaml.flow is not None:
+        assert FLOW_SCHEMA.is_valid(flow), list(FLOW_SCHEMA.iter_errors(flow))
+
+
+@given(wild_trees)
+def test_any_tree_of_the_language_s_words(tree: Any) -> None:
+    flow = {"flow": "order", "steps": [tree]}
+    check(json.dumps(flow).encode())
+    if read_twice(flow)[0].flow is not None:
+        assert FLOW_SCHEMA.is_valid(flow), list(FLOW_SCHEMA.iter_errors(flow))
+
+
+class PlainDumper(yaml.SafeDumper):
+    """Writes equal values out, each where it stands."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+@given(good_flows, st.booleans(), st.data())
+def test_what_the_whole_flow_shows_is_told_where_it_stands(flow: Any, as_json: bool, data: st.DataObject) -> None:
+    flow = json.loads(json.dumps(flow))
+    spots = [(flow, "output"), *spots_below([*flow["steps"], *flow.get("on_failure", [])])]
+    tree, key = data.draw(st.sampled_from(spots))
+    tree[key] = "${steps.nobody_s}"
+    text = json.dumps(flow, indent=1) if as_json else yaml.dump(flow, Dumper=PlainDumper, width=10**6, sort_keys=False)
+    [problem] = read(Source(name="order", language="native", text=text.encode(), origin="x")).problems
+    _, report = read_document("x", text.encode())
+    assert report.text[report.offset((problem.line, problem.column)) :].startswith("steps.nobody_s")
+
+
+def spots_below(trees: list[Any]) -> list[tuple[Any, str]]:
+    """Where in steps an expression may stand."""
+    keys = ("when", "input", "output", "set", "respond", "default", "fail")
+    spots: list[tuple[Any, str]] = []
+    waiting = list(trees)
+    while waiting:
+        tree = waiting.pop()
+        if isinstance(tree, dict):
+            spots += [(tree, key) for key in tree if key in keys]
+            waiting += [value for key, value in tree.items() if key not in keys]
+        elif isinstance(tree, list):
+            waiting += tree
+    return spots
 
 
 def nodes(root: Node) -> list[Node]:

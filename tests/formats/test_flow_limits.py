@@ -32,7 +32,13 @@ def nested(opening: str, closing: str, count: int) -> str:
 
 @pytest.mark.parametrize(
     ("opening", "closing", "levels"),
-    [("{steps: [", "]}", 1), ("{parallel: {x: ", "}}", 1), ("{parallel: {x: [", "]}}", 2)],
+    [
+        ("{steps: [", "]}", 1),
+        ("{parallel: {x: ", "}}", 1),
+        ("{parallel: {x: [", "]}}", 2),
+        ("{graph: {x: ", "}}", 1),
+        ("{foreach: [1], steps: [", "]}", 1),
+    ],
 )
 def test_depth(opening: str, closing: str, levels: int) -> None:
     fits = 49 // levels
@@ -48,6 +54,30 @@ def test_number_of_steps() -> None:
         "more than 10000 steps in a flow"
     ]
     assert native("[{steps: [{parallel: {x: [" + "a," * 9_997 + "]}}]}]").state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [('{choose: [{when: "${value}", steps: [', "]}]}"), ("{call: a, on_error: {steps: [", "]}}")],
+)
+def test_what_takes_more_levels_of_the_document(opening: str, closing: str) -> None:
+    """128 levels of a document are fewer than 50 of such steps; nothing of it reaches Python's own limit."""
+    assert native(nested(opening, closing, 20)).state == "ok"
+    assert messages(native(nested(opening, closing, 60))) == ["nested deeper than 128 levels"]
+
+
+def test_number_of_nodes() -> None:
+    nodes = [f"n{n}: a" for n in range(2000)]
+    assert native(f"[{{graph: {{{', '.join(nodes)}}}}}]").state == "ok"
+    assert native("[{foreach: [1], steps: [" + "a," * 9_999 + "]}]").state == "ok"
+    assert messages(native("[{foreach: [1], steps: [" + "a," * 10_000 + "]}]")) == ["more than 10000 steps in a flow"]
+
+
+def test_steps_of_every_place_count() -> None:
+    more = "[" + "a," * 3_334 + "]"
+    text = f"flow: order\nsteps: {more}\non_failure: {more}\nfinally: {more}\n".encode()
+    definition = read(Source(name="order", language="native", text=text, origin="order.yaml"))
+    assert messages(definition) == ["more than 10000 steps in a flow"]
 
 
 def test_number_of_branches() -> None:

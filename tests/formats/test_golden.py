@@ -1,5 +1,7 @@
 """Every golden file: source, `----`, the canonical JSON of what it means (or nothing), `----`, the problems as printed.
 
+Warnings follow behind another `----`, where there are any.
+
 The file's name begins with the language. The flow is always called `order`. UPDATE_GOLDEN=1 rewrites what follows the
 source; look at the difference before you keep it.
 """
@@ -22,33 +24,43 @@ from legato.model.source import Source
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.glob("*.txt"))
-ENVIRONMENT = {"TOKEN": "secret-of-env", "HOST": "orders.internal", "EMPTY": "", "LOG": "false", "SECONDS": "5s"}
+ENVIRONMENT = {
+    "TOKEN": "secret-of-env", "HOST": "orders.internal", "EMPTY": "", "LOG": "false", "SECONDS": "5s", "TEN": "10",
+    "LONG": "twenty-characters-ok",
+}  # fmt: skip
 ORIGINS = {"native": "order.yaml", "json": "order.json", "fnkit": "order.json", "settings": "legato.yaml"}
 
 
 def outcome(language: str, text: bytes) -> tuple[Any, list[str]]:
     """What the reader of a language makes of a text: its value, and its problems as printed."""
+    value, problems, _ = everything(language, text)
+    return value, problems
+
+
+def everything(language: str, text: bytes) -> tuple[Any, list[str], list[str]]:
+    """The same with the warnings."""
     origin = ORIGINS[language]
     if language == "settings":
         settings, problems = formats.read_settings(text, origin, "shop", ENVIRONMENT)
-        return settings, [str(problem) for problem in problems]
+        return settings, [str(problem) for problem in problems], []
     source = Source(name="order", language="native" if language == "native" else "fnkit", text=text, origin=origin)
     definition = formats.read(source)
-    return definition.flow, [str(problem) for problem in definition.problems]
+    return definition.flow, [*map(str, definition.problems)], [*map(str, definition.warnings)]
 
 
-def rendered(source: str, value: Any, problems: list[str]) -> str:
+def rendered(source: str, value: Any, problems: list[str], warnings: list[str]) -> str:
     """A golden file's text."""
     canonical = "" if value is None else msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
-    return f"{source}----\n{canonical}----\n" + "".join(f"{problem}\n" for problem in problems)
+    told = "".join(f"{problem}\n" for problem in problems)
+    return f"{source}----\n{canonical}----\n{told}" + "".join(f"----\n{warning}\n" for warning in warnings)
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_golden(path: Path) -> None:
     written = path.read_bytes().decode("utf-8")
     source = written.partition("----\n")[0]
-    value, problems = outcome(path.name.partition("-")[0], source.encode("utf-8"))
-    found = rendered(source, value, problems)
+    value, problems, warnings = everything(path.name.partition("-")[0], source.encode("utf-8"))
+    found = rendered(source, value, problems, warnings)
     if os.environ.get("UPDATE_GOLDEN") == "1":
         path.write_bytes(found.encode("utf-8"))
     else:
@@ -59,7 +71,7 @@ def test_golden(path: Path) -> None:
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(FILES) >= 40
+    assert len(FILES) >= 120
     assert {path.name.partition("-")[0] for path in FILES} == set(ORIGINS)
 
 

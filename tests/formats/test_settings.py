@@ -276,10 +276,35 @@ def test_scopes_that_are_none(scopes: str) -> None:
         f"auth:\n  tokens:\n    - &{SECRET} a",
         f"auth:\n  tokens:\n    - !{SECRET} a",
         f"auth: {{tokens: [!{SECRET} a]}}",
+        f"callback_secret: {SECRET}",
+        f"callback_secret:\n  {SECRET}",
+        f"callback_secret: [{SECRET}]",
+        f"callback_secret: {{{SECRET}: {SECRET}}}",
+        f"callback_secret: {{\n  a: {SECRET}}}",
+        f"callback_secrets: {SECRET}",
+        f"callback: {SECRET}",
+        f"callback:\n  secret: {SECRET}",
+        f"secret: {SECRET}",
+        f"callback_secret: *{SECRET}",
+        f"callback_secret: !{SECRET} a",
+        f"callback_secret: {SECRET}\ncallback_secret: {SECRET}",
+        f"callback_secret: '{SECRET}\n",
     ],
 )
 def test_secrets_stay_out_of_messages_wherever_they_stand(text: str) -> None:
     assert not any(SECRET in problem for problem in problems_of(text))
+
+
+def test_the_secret_of_callbacks() -> None:
+    assert read("").callback_secret == ""
+    assert read(f"callback_secret: {'a' * 16}").callback_secret == "a" * 16
+    assert problems_of(f"callback_secret: {'a' * 15}")
+    assert read("callback_secret: '${env.S}'", {"S": "b" * 16}).callback_secret == "b" * 16
+    assert read("callback_secret: whsec_c2VjcmV0LXNlY3JldA==").callback_secret.endswith("==")
+    assert problems_of("callback_secret: whsec_no-base64-at-all")
+    assert problems_of("callback_secret: whsec_c2VjcmV0LXNlY3JldA")
+    [problem] = problems_of("callback_secret: '${env.S}'", {"S": "short-one"})
+    assert "short-one" not in problem
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("true", True), ("false", False), ("[a, B_c]", ("a", "B_c")), ("[]", ())])

@@ -7,10 +7,10 @@ import json
 import re
 from typing import Any
 
-from legato.model.flow import UndoCall
 from legato.model.function import Function
 from legato.model.payload import EMPTY
 from legato.model.policy import Retry
+from legato.model.steps import UndoCall
 from legato.testing import (
     Act,
     ScriptedConnector,

@@ -15,10 +15,11 @@ from typing import Any
 from hypothesis import given
 
 from legato.kernel import link
-from legato.model.flow import CallStep, Flow, ParallelStep, SequenceStep, Step, UndoCall
+from legato.model.flow import Flow
 from legato.model.function import Function
 from legato.model.payload import json_payload
 from legato.model.policy import Retry
+from legato.model.steps import CallStep, ParallelStep, SequenceStep, Step, UndoCall
 from legato.testing import Act, ScriptedConnector, Stage, run_in_manual_time
 from legato.testing.scripted import ScriptedAttempt
 from tests.kernel.strategies import flows, seeds, some_answer
@@ -177,7 +178,7 @@ def test_a_failed_run_undoes_exactly_what_may_have_been_done(flow: Flow, seed: i
         undo = play.calls[path].undo
         outcomes = [attempt.outcome for attempt in attempts if attempt.outcome is not None]
         if undo is not None and any(outcome.kind in ("ok", "unknown") for outcome in outcomes):
-            due.add(undo.path)
+            due.add(undo.linked.path)
     if end.failure is None:
         assert not undone
         return

@@ -14,11 +14,12 @@ from legato.hosts.bound import BoundProgram
 from legato.hosts.inline import InlineRun
 from legato.hosts.recent import RecentRuns
 from legato.model.definition import Definition
-from legato.model.flow import CallStep, Flow
+from legato.model.flow import Flow
 from legato.model.function import Function
 from legato.model.payload import EMPTY
 from legato.model.problem import Problem
 from legato.model.settings import Settings
+from legato.model.steps import CallStep
 from legato.orchestrator import Deployed, Orchestrator
 from legato.testing import Act, ScriptedConnector, Stage, run_in_manual_time
 from legato.testing.stage import Caller

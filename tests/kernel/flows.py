@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from legato.model.flow import CallStep, Flow, ParallelStep, SequenceStep, Step, UndoCall
+from legato.model.flow import Flow
 from legato.model.payload import Payload, json_payload
+from legato.model.steps import CallStep, ParallelStep, SequenceStep, Step, UndoCall
 
 
 def call(function: str, undo: str = "", id: str = "", **fields: object) -> CallStep:  # noqa: A002 - as in the model

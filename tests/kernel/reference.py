@@ -12,9 +12,10 @@ from math import inf
 from typing import Any
 
 from legato.errors import NotJSON
-from legato.model.flow import CallStep, Flow, SequenceStep, Step
+from legato.model.flow import Flow
 from legato.model.outcome import Outcome
 from legato.model.payload import Payload
+from legato.model.steps import CallStep, SequenceStep, Step
 
 NEVER = inf
 

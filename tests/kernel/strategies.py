@@ -9,9 +9,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from legato.model.flow import CallStep, Flow, ParallelStep, SequenceStep, Step, UndoCall
+from legato.model.flow import Flow
 from legato.model.outcome import Outcome
 from legato.model.payload import EMPTY, Payload, json_payload
+from legato.model.steps import CallStep, ParallelStep, SequenceStep, Step, UndoCall
 from tests.kernel.flows import BINARY, text
 
 # A call is whether it has an undo; a list is a sequence; a tuple is a parallel.

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from legato.kernel import Run
-from legato.model.flow import Step
 from legato.model.outcome import Outcome
 from legato.model.payload import EMPTY, JSON, Payload, json_payload
+from legato.model.steps import Step
 from tests.kernel.flows import BINARY, INPUT, call, flow, par, seq, text
 from tests.kernel.transcript import Driven
 

@@ -81,7 +81,7 @@ class Recorded:
                 self.calls[command.path] = command
         self.advances.append([repr(command) for command in commands])
         self.record.append(event)
-        assert sorted(c.path for c in self.run.open_calls()) == sorted(self.open)
+        assert sorted(c.path for c in self.run.open_leaves()) == sorted(self.open)
         if self.run.state == "ended":
             self.ended_at = min(self.ended_at, self.now - 1)
             assert not self.open

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from legato.errors import DefinitionError
 from legato.kernel import link
-from legato.model.flow import MAX_STEPS, Flow, Step
+from legato.model.flow import MAX_STEPS, Flow
 from legato.model.names import expression_name
 from legato.model.paths import Scope, branch_ids, colliding_ids
+from legato.model.steps import Step
 from tests.kernel.flows import call, flow, par, seq
 
 
@@ -75,12 +76,12 @@ def test_every_call_knows_its_place() -> None:
     assert [c.index for c in calls] == list(range(len(calls)))
     assert [c.key for c in calls] == [c.path.encode() for c in calls]
     assert [(c.path, c.is_undo) for c in calls if c.undo is None] == [("f/undo", True), ("parallel.a/undo", True)]
-    assert [c.undo.path for c in calls if c.undo is not None] == ["f/undo", "parallel.a/undo"]
+    assert [c.undo.linked.path for c in calls if c.undo is not None] == ["f/undo", "parallel.a/undo"]
 
 
 def test_an_undo_call_has_the_policy_that_its_author_gave() -> None:
-    from legato.model.flow import UndoCall
     from legato.model.policy import Retry
+    from legato.model.steps import UndoCall
 
     step = call("f")
     retry = Retry(attempts=3)

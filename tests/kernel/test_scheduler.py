@@ -36,7 +36,7 @@ class Bench:
         if outcome is None:
             self.scheduler.end(leaf, INPUT, None)
         else:
-            self.scheduler.fail_call(leaf, outcome)
+            self.scheduler.fail_leaf(leaf, outcome)
         return self.advance()
 
     def cancel(self) -> list[str]:
@@ -218,4 +218,4 @@ def test_commands_name_themselves() -> None:
     (command,) = (bench.scheduler.cancel_nodes((bench.root,), "cancelled"), bench.scheduler.advance())[1]
     assert isinstance(command, Cancel)
     assert command.path == "a"
-    assert command.call is bench.calls["a"]
+    assert command.leaf is bench.calls["a"]

@@ -6,9 +6,9 @@ import pytest
 
 from legato.errors import LegatoError
 from legato.kernel import Cancel, Run, link
-from legato.model.flow import Step
 from legato.model.outcome import Outcome
 from legato.model.payload import EMPTY, json_payload
+from legato.model.steps import Step
 from tests.kernel.flows import BINARY, INPUT, call, flow, par, seq
 from tests.kernel.tables import TABLES
 from tests.kernel.transcript import play
@@ -32,7 +32,7 @@ def test_nesting_as_deep_as_a_flow_may_be() -> None:
     for event in events:
         driven.do(event)
     assert driven.run.state == "undoing"
-    assert len(list(driven.run.open_calls())) == 25
+    assert len(list(driven.run.open_leaves())) == 25
 
 
 def test_a_failure_in_an_advance_issues_none_of_the_commands_of_its_scope() -> None:
@@ -82,17 +82,17 @@ def test_a_second_delivery_is_the_hosts_mistake() -> None:
     assert (run.state, run.failure) == ("ended", None)
 
 
-def test_open_calls_are_those_whose_delivery_is_owed() -> None:
+def test_open_leaves_are_those_whose_delivery_is_owed() -> None:
     driven = play(flow(par("p", x=call("a"), y=seq(call("b"), call("c")), z=call("d"))), "start -> p.x, p.z, p.y.b")
     run = driven.run
-    assert [c.path for c in run.open_calls()] == ["p.x", "p.y.b", "p.z"]
+    assert [c.path for c in run.open_leaves()] == ["p.x", "p.y.b", "p.z"]
     driven.do("p.y.b ok")
-    assert [c.path for c in run.open_calls()] == ["p.x", "p.y.c", "p.z"]
+    assert [c.path for c in run.open_leaves()] == ["p.x", "p.y.c", "p.z"]
     driven.do("p.x refused")
-    assert [c.path for c in run.open_calls()] == ["p.y.c", "p.z"]
+    assert [c.path for c in run.open_leaves()] == ["p.y.c", "p.z"]
     driven.do("p.z cancelled")
     driven.do("p.y.c unknown")
-    assert list(run.open_calls()) == []
+    assert list(run.open_leaves()) == []
     assert run.failure is not None
     assert run.failure.function == "a"
 

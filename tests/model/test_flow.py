@@ -10,8 +10,9 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from legato.model.flow import CallStep, Flow, ParallelStep, SequenceStep, UndoCall
+from legato.model.flow import Flow
 from legato.model.policy import Retry
+from legato.model.steps import CallStep, ParallelStep, SequenceStep, UndoCall
 from tests.kernel.strategies import flows
 
 CALL = CallStep(function="f", id="a", undo=UndoCall(function="u", retry=Retry()), retry=Retry(attempts=2))

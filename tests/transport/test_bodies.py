@@ -157,8 +157,8 @@ def test_no_field_of_a_caller_passes_unless_it_is_named(live: GatewayProcess, a:
     assert len(a.requests) == 2
     for received in a.requests:
         names = {name for name, _ in received.message.fields}
-        assert names == {b"host", b"user-agent", b"accept", b"legato-hops", b"idempotency-key", b"traceparent",
-                         b"content-type", b"content-length"}  # fmt: skip
+        assert names == {b"host", b"user-agent", b"accept", b"legato-hops", b"legato-timeout",
+                         b"idempotency-key", b"traceparent", b"content-type", b"content-length"}  # fmt: skip
 
 
 def test_what_a_caller_encoded_stays_encoded(live: GatewayProcess, a: FunctionServer) -> None:

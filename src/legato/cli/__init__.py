@@ -8,7 +8,9 @@ from legato import __version__
 from legato.cli.check import check
 from legato.cli.completion import completion
 from legato.cli.dev import dev
+from legato.cli.explain import explain
 from legato.cli.flows import add, ls, rm, show
+from legato.cli.graph import graph
 from legato.cli.init import init
 from legato.cli.orchestrate import gateway
 from legato.cli.run import run
@@ -40,6 +42,8 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(check)
+main.add_command(graph)
+main.add_command(explain)
 main.add_command(run)
 main.add_command(schema)
 main.add_command(completion)

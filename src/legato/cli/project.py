@@ -63,8 +63,8 @@ def checked_listen(listen: str) -> str:
     return listen
 
 
-def show(problems: Iterable[Problem]) -> int:
-    """Print problems to standard error, and count them.
+def show(problems: Iterable[Problem], mark: str = "") -> int:
+    """Print problems to standard error, each after the `mark`, and count them.
 
     One that has no line, such as a function that is not there, comes with every flow that it is found by: said once.
     """
@@ -74,7 +74,7 @@ def show(problems: Iterable[Problem]) -> int:
         places.setdefault(same, {})[problem.file] = None
     for problem, files in places.items():
         first, *others = files
-        warn(str(msgspec.structs.replace(problem, file=first)))
+        warn(f"{mark}{msgspec.structs.replace(problem, file=first)}")
         if others:
             more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
             warn(f"  the same in {', '.join(others[:NAMED])}{more}")

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from urllib.parse import quote
@@ -15,11 +16,13 @@ import click
 
 from legato.app import App
 from legato.cli.client import find_gateway
+from legato.cli.modules import flows_of
 from legato.cli.options import gateway_option, project_option
 from legato.cli.project import load_settings
 from legato.cli.refusals import refused
 from legato.cli.terminal import hand_over, warn
 from legato.errors import StoreUnavailable, UnknownFlow
+from legato.model.definition import Definition
 from legato.model.payload import JSON, Payload
 from legato.model.settings import Settings
 from legato.telemetry.log import Log
@@ -33,19 +36,25 @@ from legato.telemetry.log import Log
 @gateway_option
 @project_option
 def run(name: str, data: str, url: str | None, project: Path) -> None:
-    """Run the flow NAME once and print its result.
+    """Run the flow NAME once and print its result. MODULE:NAME is a flow of a Python module.
 
     \b
         legato run process-order -d '{"orderId": 123}'
         legato run process-order -d @order.json
         legato run process-order --gateway https://shop.example
+        legato run shop.flows:process-order
     \b
-    When a gateway answers at the settings' `listen`, it runs the flow there; else here, without a server.
+    When a gateway answers at the settings' `listen`, it runs the flow there; else here, without a server, as all flows
+    of modules.
     """
     settings = load_settings(project)
     body = _input(data)
-    answer = _by_gateway(settings, url, name, body)
-    status, result = answer if answer is not None else asyncio.run(_here(settings, name, body))
+    module, _, name = name.rpartition(":")
+    if module and url is not None:
+        raise click.UsageError("a flow of a module runs here, not at a gateway: leave out --gateway, or the module")
+    given = flows_of(module, Path(settings.folder)) if module else []
+    answer = None if module else _by_gateway(settings, url, name, body)
+    status, result = answer if answer is not None else asyncio.run(_here(settings, name, body, given))
     if status < 400:
         hand_over(result)
         return
@@ -83,9 +92,9 @@ def _by_gateway(settings: Settings, url: str | None, name: str, body: bytes) -> 
     )
 
 
-async def _here(settings: Settings, name: str, body: bytes) -> tuple[int, bytes]:
+async def _here(settings: Settings, name: str, body: bytes, given: Sequence[Definition]) -> tuple[int, bytes]:
     try:
-        app = App(settings, Log(io.StringIO()))  # the result is what is printed
+        app = App(settings, Log(io.StringIO()), given=given)  # the result is what is printed
     except StoreUnavailable as error:
         raise _unreachable(str(error)) from None
     with redirect_stdout(sys.stderr):  # what functions' modules print is no result

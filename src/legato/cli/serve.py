@@ -8,6 +8,8 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TextIO, cast
@@ -17,18 +19,20 @@ import msgspec
 
 from legato.app import App, check_exposure
 from legato.cli.listening import listen_on
+from legato.cli.modules import PathOrModule, flows_of
 from legato.cli.project import checked_listen, load_settings, no_project, show
 from legato.cli.strangers import warn_of_strangers
 from legato.cli.terminal import warn
 from legato.cli.workers import Worker, serve_with_workers
 from legato.errors import DefinitionError, StoreUnavailable
+from legato.model.definition import Definition
 from legato.model.settings import Settings
 
 NAMED = 20  # flows that are named at the start
 
 
 @click.command()
-@click.argument("path", default=".", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", default=".", type=PathOrModule())
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen, instead of the settings' `listen`.")
 @click.option(
     "--open",
@@ -38,21 +42,23 @@ NAMED = 20  # flows that are named at the start
 )
 @click.option("--workers", default=1, type=click.IntRange(1, 256), help="Processes that share the work; else one.")
 @click.option("--dev", is_flag=True, hidden=True, help="Show each step's time; stop when standard input ends.")
-def serve(path: Path, listen: str | None, open_: bool, workers: int, dev: bool) -> None:
-    """Serve the flows of a folder (or of the folder of a settings file).
+def serve(path: Path | str, listen: str | None, open_: bool, workers: int, dev: bool) -> None:
+    """Serve the flows of a folder (or of the folder of a settings file), or those of a Python module beside this one's.
 
     \b
     Every setting has a default, so an empty folder will do:
         legato serve
         legato serve shop --listen 0.0.0.0:8080      # needs LEGATO_TOKEN, auth.tokens or --open
         legato serve shop --workers 4                # one for each core
+        legato serve shop.flows                      # what shop/flows.py defines, and this folder's flows
     A broken flow is answered with 503 and its problems; the others are served. Flows that change are served as they
     are, without a restart.
     SIGTERM stops gracefully: what has come is answered, runs end, then the process does.
     """
     _have_output()
     _stop_by_hangup()
-    settings = load_settings(path)
+    settings = load_settings(path if isinstance(path, Path) else Path())
+    given = [] if isinstance(path, Path) else flows_of(path, Path(settings.folder))
     if dev:
         settings = msgspec.structs.replace(settings, dev=True, access_log=True)
     if listen is not None:
@@ -62,20 +68,20 @@ def serve(path: Path, listen: str | None, open_: bool, workers: int, dev: bool) 
     if dev:
         threading.Thread(target=_stop_with_parent, args=(0,), daemon=True).start()
     if workers == 1:
-        _serve(settings)
+        _serve(settings, given=given)
         return
     try:
         check_exposure(settings)
     except DefinitionError as error:
         raise click.UsageError(str(error)) from None
-    serve_with_workers(settings, _listen(settings), workers, _serve)
+    serve_with_workers(settings, _listen(settings), workers, partial(_serve, given=given))
 
 
-def _serve(settings: Settings, worker: Worker | None = None) -> None:
+def _serve(settings: Settings, worker: Worker | None = None, *, given: Sequence[Definition] = ()) -> None:
     """Serve until told to stop: alone, or as one of several workers."""
     gc.disable()  # until `_settle_memory`: what is loaded stays, and looking it through again and again takes long
     try:
-        app = App(settings)
+        app = App(settings, given=given)
         server = app.server()
         sockets = _listen(settings) if worker is None else list(worker.sockets)  # before anything else takes time
         app.import_functions()

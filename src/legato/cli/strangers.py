@@ -6,28 +6,31 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from legato.cli.terminal import warn
-from legato.model.flow import CallStep, Flow, ParallelStep, Step
+from legato.model.flow import Flow
 from legato.model.settings import Settings
+from legato.model.walk import functions_called
 from legato.orchestrator import function_named
 
 NAMED = 20  # a line each; more say nothing more
 NEAR = 0.75  # of difflib's ratio: `chek-name` and `check-name` have 0.95
 
 
-def warn_of_strangers(flows: Iterable[Flow], settings: Settings) -> None:
-    """Say which functions of the flows have no entry. Whoever has no entries at all relies on the default rule."""
-    lines = list(_strangers(flows, settings))
+def warn_of_strangers(flows: Iterable[Flow], settings: Settings) -> int:
+    """Say which functions of the flows have no entry, and count them."""
+    lines = list(strangers(flows, settings))
     for line in lines[:NAMED]:
         warn(line)
     if len(lines) > NAMED:
         warn(f"and {len(lines) - NAMED} more functions without an entry")
+    return len(lines)
 
 
-def _strangers(flows: Iterable[Flow], settings: Settings) -> Iterator[str]:
+def strangers(flows: Iterable[Flow], settings: Settings) -> Iterator[str]:
+    """The functions of the flows that have no entry. Whoever has no entries at all relies on the default rule."""
     if not settings.functions:
         return
     is_default_chosen = settings.default_function != Settings().default_function
-    called = {name for flow in flows for step in flow.steps for name in _functions(step)}
+    called = {name for flow in flows for name in functions_called(flow)}
     spelt = {_spelt(name): name for name in settings.functions}
     for name in sorted(called - settings.functions.keys()):
         near = difflib.get_close_matches(_spelt(name), spelt, 1, NEAR)
@@ -35,17 +38,6 @@ def _strangers(flows: Iterable[Flow], settings: Settings) -> Iterator[str]:
             meant = f"; did you mean `{spelt[near[0]]}`?" if near else ""
             url = function_named(name, settings).url
             yield f"{name} has no entry in `functions` and is called at {url}{meant}"
-
-
-def _functions(step: Step) -> Iterator[str]:
-    """Every function that a step can call."""
-    if isinstance(step, CallStep):
-        yield step.function
-        if step.undo is not None:
-            yield step.undo.function
-        return
-    for each in step.branches.values() if isinstance(step, ParallelStep) else step.steps:
-        yield from _functions(each)
 
 
 def _spelt(name: str) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import cast
 
 from legato.errors import NotJSON
-from legato.model.flow import CallStep
 from legato.model.function import Function
 from legato.model.outcome import Outcome, classify
 from legato.model.payload import json_payload
+from legato.model.steps import CallStep
 from legato.ports import Attempt
 
 LONGEST = 3600.0  # seconds that `slow` waits at most
@@ -46,8 +46,8 @@ class BuiltinTarget:
 
     def abort(self, attempt: Attempt) -> None:
         """Stop waiting."""
-        if isinstance(attempt.handle, asyncio.TimerHandle):
-            attempt.handle.cancel()
+        if attempt.handle is not None:  # of `slow`; uvloop's handles are not asyncio's
+            cast("asyncio.TimerHandle", attempt.handle).cancel()
         attempt.settle(Outcome("unknown", detail="aborted"))
 
 

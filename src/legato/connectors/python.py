@@ -7,37 +7,48 @@ gateway. What it returns is the answer: None is null, bytes and Payload go as th
 from __future__ import annotations
 
 import asyncio
-import importlib
-import inspect
 import traceback
-from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from operator import attrgetter
 from typing import Any
 
+from legato.connectors.python_code import Code, code_of, load_code, place_of
+from legato.connectors.python_context import PythonContext
+from legato.connectors.python_outcome import outcome_of, outcome_of_error
 from legato.errors import ComeAgain, DefinitionError, NotJSON, Refused
-from legato.model.flow import CallStep
 from legato.model.function import Function
 from legato.model.outcome import Outcome
-from legato.model.payload import EMPTY, Payload, json_payload
+from legato.model.steps import CallStep
 from legato.ports import Attempt
 
 THREAD_NAME = "legato-function"
 THREADS = 32  # blocking functions at once; more wait their turn
+REMEMBERED = 4096  # pieces of code; definitions come and go, and what they name has no end
 
 
 class PythonConnector:
-    """Binds functions that have a `python` name. `shows_errors` has what they raise printed, for developing."""
+    """Binds functions that have a `python` name. `shows_errors` has what they raise printed, for developing.
 
-    def __init__(self, shows_errors: bool = False) -> None:
+    `threads` is where functions that are no coroutines run, if not in threads of its own.
+    """
+
+    def __init__(self, shows_errors: bool = False, threads: Executor | None = None) -> None:
         self._shows_errors = shows_errors
-        self._loaded: dict[str, Callable[[Any], Any] | str] = {}  # or why it cannot be
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
+        self._loaded: dict[str, Code | str] = {}  # or why it cannot be
+        self._threads = threads or ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
 
     def bind(self, function: Function, step: CallStep) -> PythonTarget:
         """Import the code. Raises DefinitionError when it is not there or cannot be called."""
-        return PythonTarget(function, step, self._code_of(function), self._threads, self._shows_errors)
+        return self.target(function, step, self._code_of(function))
+
+    def target(self, function: Function, step: CallStep, code: Code) -> PythonTarget:
+        """Calls of code that is there already."""
+        return PythonTarget(function, step, code, self._threads, self._shows_errors)
+
+    def with_code(self, code: Mapping[str, Callable[..., Any]]) -> CodeConnector:
+        """This connector for a definition that brings code of its own, by the names that its steps give it."""
+        return CodeConnector(self, code)
 
     def load(self, functions: Iterable[Function]) -> None:
         """Import the code of all that are Python; what cannot be imported is a problem of the flows that call it."""
@@ -46,14 +57,18 @@ class PythonConnector:
                 with suppress(DefinitionError):
                     self._code_of(function)
 
-    def _code_of(self, function: Function) -> Callable[[Any], Any]:
+    def _code_of(self, function: Function) -> Code:
         """The code, imported once, whether that works or not. Raises DefinitionError."""
-        if function.name not in self._loaded:
+        place = place_of(function)
+        code = self._loaded.get(place)
+        if code is None:
             try:
-                self._loaded[function.name] = load_callable(function)
+                code = load_code(function)
             except DefinitionError as error:
-                self._loaded[function.name] = str(error)
-        code = self._loaded[function.name]
+                code = str(error)
+            if len(self._loaded) >= REMEMBERED:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded[place] = code
         if isinstance(code, str):  # not the exception itself, to which each raise would add its frames
             raise DefinitionError(code)
         return code
@@ -63,21 +78,31 @@ class PythonConnector:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+class CodeConnector:
+    """Binds what a definition brings as code; everything else as the connector does whose threads it uses."""
+
+    def __init__(self, connector: PythonConnector, code: Mapping[str, Callable[..., Any]]) -> None:
+        self._connector = connector
+        self._code = code
+
+    def bind(self, function: Function, step: CallStep) -> PythonTarget:
+        """Find the code. Raises DefinitionError when it cannot be called."""
+        code = self._code.get(function.python)
+        if code is None:
+            return self._connector.bind(function, step)
+        return self._connector.target(function, step, code_of(code, place_of(function)))
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 class PythonTarget:
     """One Python function as one call step calls it."""
 
-    def __init__(
-        self,
-        function: Function,
-        step: CallStep,
-        code: Callable[[Any], Any],
-        threads: ThreadPoolExecutor,
-        shows_errors: bool,
-    ) -> None:
+    def __init__(self, function: Function, step: CallStep, code: Code, threads: Executor, shows_errors: bool) -> None:
         self.timeout = step.timeout or function.timeout
         self.safe = function.idempotent or function.keyed or step.idempotent
         self._code = code
-        self._is_async = inspect.iscoroutinefunction(code)
         self._threads = threads
         self._shows_errors = shows_errors
 
@@ -92,8 +117,10 @@ class PythonTarget:
         except NotJSON as error:
             attempt.settle(Outcome("refused", status=415, detail=f"the function takes JSON or text: {error}"))
             return
+        context = PythonContext(attempt) if self._code.context else None
         attempt.sent = True
-        work: Coroutine[Any, Any, Outcome] = self._awaited(value) if self._is_async else self._threaded(value)
+        start = self._awaited if self._code.is_async else self._threaded
+        work: Coroutine[Any, Any, Outcome] = start(value, context)
         task = asyncio.get_running_loop().create_task(work)
         attempt.handle = task
         task.add_done_callback(lambda done: _settle(attempt, done))
@@ -106,29 +133,35 @@ class PythonTarget:
             task.cancel()
         attempt.settle(Outcome("unknown", detail="aborted"))
 
-    async def _awaited(self, value: object) -> Outcome:
+    async def _awaited(self, value: object, context: PythonContext | None) -> Outcome:
         try:
-            return Outcome("ok", _answer(await self._code(value)), 200)
+            return outcome_of(await self._call(value, context), context)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # a function that calls sys.exit ends itself, not the gateway
             return self._failed(error)
 
-    async def _threaded(self, value: object) -> Outcome:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._called, value)
+    async def _threaded(self, value: object, context: PythonContext | None) -> Outcome:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._called, value, context)
 
-    def _called(self, value: object) -> Outcome:
+    def _called(self, value: object, context: PythonContext | None) -> Outcome:
         # Caught in the thread: asyncio cannot carry a StopIteration over, and the call would hang.
         try:
-            return Outcome("ok", _answer(self._code(value)), 200)
+            return outcome_of(self._call(value, context), context)
         except BaseException as error:
             return self._failed(error)
 
+    def _call(self, value: object, context: PythonContext | None) -> Any:
+        code = self._code
+        return code.function(value) if context is None else code.function(value, **{code.context: context})
+
     def _failed(self, error: BaseException) -> Outcome:
         if self._shows_errors and not isinstance(error, Refused | ComeAgain):
-            ours = error.__traceback__  # the frame that called the function says nothing to its author
-            traceback.print_exception(type(error), error, ours and ours.tb_next)
-        return _outcome_of(error)
+            frames = error.__traceback__
+            while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+                frames = frames.tb_next  # those that called the function say nothing to its author
+            traceback.print_exception(type(error), error, frames)
+        return outcome_of_error(error)
 
 
 def _settle(attempt: Attempt, task: asyncio.Task[Outcome]) -> None:
@@ -138,45 +171,6 @@ def _settle(attempt: Attempt, task: asyncio.Task[Outcome]) -> None:
     if task.cancelled():
         attempt.settle(Outcome("unknown", detail="the function was cancelled"))
     elif (error := task.exception()) is not None:
-        attempt.settle(_outcome_of(error))
+        attempt.settle(outcome_of_error(error))
     else:
         attempt.settle(task.result())
-
-
-def _answer(result: object) -> Payload:
-    if result is None:
-        return EMPTY
-    if isinstance(result, Payload):
-        return result
-    if isinstance(result, bytes):
-        return Payload(b"application/octet-stream", (result,), len(result))
-    return json_payload(result)
-
-
-def _outcome_of(error: BaseException) -> Outcome:
-    text = str(error).encode("utf-8", "replace").decode()  # a message may hold what no document can
-    if isinstance(error, Refused):
-        return Outcome("refused", status=error.status, detail=text)
-    if isinstance(error, ComeAgain):
-        return Outcome("retryable", status=503, detail=text, retry_after=error.delay)
-    if isinstance(error, NotJSON):
-        return Outcome("unknown", status=500, detail=f"the function's answer: {text}")
-    # What it says may be meant for nobody outside (an address, a password); it goes to the log.
-    name = type(error).__name__
-    return Outcome("unknown", status=500, detail=f"the function raised {name}", private=f"{name}: {text}")
-
-
-def load_callable(function: Function) -> Callable[[Any], Any]:
-    """Import `module:qualname`. Raises DefinitionError naming what is missing."""
-    module_name, _, qualname = function.python.partition(":")
-    where = f"function {function.name}: python: {function.python}"
-    try:
-        code = attrgetter(qualname)(importlib.import_module(module_name))
-    except AttributeError as error:
-        raise DefinitionError(f"{where}: {error}") from None
-    except (Exception, SystemExit) as error:
-        # Whatever a module does when it is imported is its author's mistake, and is told as such.
-        raise DefinitionError(f"{where}: cannot import {module_name}: {type(error).__name__}: {error}") from None
-    if not callable(code):
-        raise DefinitionError(f"{where} is a {type(code).__name__}, which cannot be called")
-    return code

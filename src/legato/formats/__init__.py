@@ -13,6 +13,7 @@ from legato.formats.fnkit import read_pipeline
 from legato.formats.native import read_flow
 from legato.formats.settings import read_settings
 from legato.model.definition import Definition
+from legato.model.problem import Problem
 from legato.model.source import MAX_BYTES, Language, Source
 
 __all__ = ["language_of", "read", "read_settings"]
@@ -22,10 +23,11 @@ _decode = json.JSONDecoder(parse_int=str, parse_float=str).decode  # no conversi
 
 def read(source: Source) -> Definition:
     """The definition in a source: a flow, or the problems that it has."""
+    warnings: list[Problem] = []
     if source.trouble is not None:
         flow, problems = None, [source.trouble]
     elif source.language == "native" or _is_native_json(source.text):
-        flow, problems = read_flow(source)
+        flow, problems, warnings = read_flow(source)
     else:
         flow, problems = read_pipeline(source)
     return Definition(
@@ -34,6 +36,7 @@ def read(source: Source) -> Definition:
         source=source,
         flow=flow,
         problems=tuple(problems),
+        warnings=tuple(warnings),
         draft=source.draft,
     )
 

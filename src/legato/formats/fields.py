@@ -17,17 +17,26 @@ T = TypeVar("T")
 
 
 class Fields:
-    """One mapping. Unknown keys are reported at once, those of `later` as not available in this version."""
+    """One mapping. Unknown keys are reported at once, those of `later` as not available in this version.
+
+    Those that have been `told` about already are passed over.
+    """
 
     def __init__(
-        self, report: Report, node: Node, what: str, known: Collection[str], later: Collection[str] = ()
+        self,
+        report: Report,
+        node: Node,
+        what: str,
+        known: Collection[str],
+        later: Collection[str] = (),
+        told: Collection[str] = (),
     ) -> None:
         self.report = report
         self._mapping = node
         self._nodes = scalars.read_entries(report, node, what)
         self._what = what
         for key, value in self._nodes.items():
-            if key in known:
+            if key in known or key in told:
                 continue
             if report.full:
                 report.add(value.key, "")
@@ -60,7 +69,8 @@ class Fields:
     def integer(self, key: str, default: int, low: int, high: int) -> int:
         """A whole number from `low` to `high`."""
         node = self._nodes.get(key)
-        return default if node is None else _or(scalars.read_integer(self.report, node, shown(key), low, high), default)
+        number = None if node is None else scalars.read_integer(self.report, node, shown(key), low, high)
+        return default if number is None or number == default else number  # as for durations
 
     def duration(self, key: str, default: T, low: float, high: float) -> float | T:
         """Seconds from `low` to `high`."""
@@ -68,7 +78,8 @@ class Fields:
         if node is None:
             return default
         seconds = scalars.read_duration(self.report, node, shown(key), low, high)
-        return default if seconds is None else seconds
+        # The model leaves out the very objects that are its defaults: same meaning, same version (model.flow).
+        return default if seconds is None or seconds == default else seconds
 
     def size(self, key: str, default: int, low: int, high: int) -> int:
         """Bytes from `low` to `high`."""

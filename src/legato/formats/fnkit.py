@@ -11,10 +11,11 @@ from legato.formats.document import read_document
 from legato.formats.naming import check_name
 from legato.formats.report import WHOLE_FILE, Place, Report, shown
 from legato.formats.tree import Node
-from legato.model.flow import MAX_BRANCHES, MAX_STEPS, CallStep, Flow, ParallelStep, Step
+from legato.model.flow import MAX_BRANCHES, MAX_STEPS, Flow
 from legato.model.names import fnkit_name_problem
 from legato.model.problem import Problem
 from legato.model.source import Source
+from legato.model.steps import CallStep, ParallelStep, Step
 
 MODES = ("sequential", "parallel")
 

@@ -10,17 +10,21 @@ from legato.formats.addresses import Trouble, default_url_trouble, url_trouble
 from legato.formats.fields import Fields
 from legato.formats.naming import check_name
 from legato.formats.report import Report, shown
-from legato.formats.scalars import DAY, read_choice, read_entries, read_text
+from legato.formats.scalars import DAY, read_boolean, read_choice, read_entries, read_text, wrong_kind
 from legato.formats.tree import Node
 from legato.model.function import Function
 from legato.model.names import fnkit_name_problem
+from legato.model.policy import Breaker
 
 DEFAULT = "default"
 BUILTINS = ("echo", "fail", "slow")
 MAX_CONNECTIONS = 65_535  # one client address has no more ports
 
 REACHED = ("url", "python", "builtin")
-KNOWN = (*REACHED, "timeout", "idempotent", "keyed", "connections", "ca")
+KNOWN = (*REACHED, "timeout", "idempotent", "keyed", "connections", "ca", "breaker", "concurrency")
+BREAKER_KEYS = ("failures", "within", "open")
+MAX_FAILURES = 10_000
+MAX_CONCURRENCY = 65_535
 PYTHON = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -59,11 +63,32 @@ def _read_function(report: Report, name: str, node: Node) -> Function:
         keyed=fields.boolean("keyed", defaults.keyed),
         connections=fields.integer("connections", defaults.connections, 1, MAX_CONNECTIONS),
         ca=fields.text("ca"),
+        breaker=_read_breaker(report, fields.node("breaker")),
+        concurrency=fields.integer("concurrency", defaults.concurrency, 0, MAX_CONCURRENCY),
     )
     ca = fields.node("ca")
     if ca is not None and reached and not function.url.startswith("https:") and (function.url or "url" not in reached):
         report.add(ca.key, "`ca` is for https only", "remove it, or call the function by https")
     return function
+
+
+def _read_breaker(report: Report, node: Node | None) -> Breaker | None:
+    """A breaker: `true` for the usual one, or what differs from it."""
+    if node is None:
+        return None
+    if node.kind != "mapping" and node.kind != "boolean" and node.resolved is None:
+        wrong_kind(
+            report, node, "`breaker`", "true or a mapping", "write true, or {failures: 5, within: 60s, open: 10s}"
+        )
+        return None
+    if node.kind != "mapping":
+        return Breaker() if read_boolean(report, node, "`breaker`") else None
+    fields, usual = Fields(report, node, "`breaker`", BREAKER_KEYS), Breaker()
+    return Breaker(
+        failures=fields.integer("failures", usual.failures, 1, MAX_FAILURES),
+        within=fields.duration("within", usual.within, 0.001, DAY),
+        open=fields.duration("open", usual.open, 0.001, DAY),
+    )
 
 
 def _if_there(node: Node | None, read: Callable[[Node], str]) -> str:

@@ -15,13 +15,17 @@ Rule = Callable[[str], str]
 def read_name(report: Report, node: Node, label: str, rule: Rule = name_problem) -> str:
     """A name by the rule; empty after a problem."""
     text = read_text(report, node, label)
-    return "" if text is None else check_name(report, node.place, text, rule)
+    if text is None:
+        report.gap()
+        return ""
+    return check_name(report, node.place, text, rule)
 
 
 def check_name(report: Report, place: Place, name: str, rule: Rule = name_problem) -> str:
     """The name itself when the rule allows it; empty after a problem."""
     if not rule(name):
         return name
+    report.gap()
     problem = rule(shown(name)[1:-1]) or rule(name)  # short and printable, whatever was written
     better = name.strip().lower().replace(" ", "-").replace(".", "-")
     if better != name and not name_problem(better):

@@ -2,46 +2,91 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
-from legato.formats.calls import LONGEST, SHORTEST
+from legato.formats.callbacks import read_callback
 from legato.formats.document import read_document
+from legato.formats.expressions import check_schema
 from legato.formats.fields import Fields
+from legato.formats.findings import may_have_findings, report_findings
+from legato.formats.kinds import FLOW_KEYS, KINDS
+from legato.formats.mappings import json_value, read_mapping
 from legato.formats.naming import read_name
 from legato.formats.report import WHOLE_FILE, Report, shown
+from legato.formats.scalars import DAY, wrong_kind
 from legato.formats.steps import StepReader
 from legato.formats.tree import Node
-from legato.model.flow import Flow, Step
+from legato.formats.undos import LONGEST, SHORTEST
+from legato.model.flow import Flow
 from legato.model.problem import Problem
 from legato.model.source import Source
+from legato.model.steps import Step
 
-KNOWN = ("flow", "description", "timeout", "on_disconnect", "steps")
-_LATER = ("input", "output", "durable", "answer_within")
+KNOWN = FLOW_KEYS
 ON_DISCONNECT = ("cancel", "finish")
 _FILES = (".yaml", ".yml", ".json")  # how an origin ends that is a file's path: a name has no dot
 
 
-def read_flow(source: Source) -> tuple[Flow | None, list[Problem]]:
+class Reading(NamedTuple):
+    """What a text says: a flow, or every problem that it has; and what may be meant otherwise."""
+
+    flow: Flow | None
+    problems: list[Problem]
+    warnings: list[Problem]
+
+
+def read_flow(source: Source) -> Reading:
     """The flow in a source, or every problem that it has. Never raises; one of the two is always there."""
     root, report = read_document(source.origin, source.text, "json" if source.language == "fnkit" else "yaml")
     if root is None:
         if report.ok:
             report.add(WHOLE_FILE, "the file is empty", f"write a flow: {{flow: {source.name}, steps: [...]}}")
-        return None, report.problems()
-    flow = _read(report, root, source)
-    return (flow if report.ok else None), report.problems()
+        return Reading(None, report.problems(), [])
+    return read_root(root, report, source, finds=may_have_findings(report.text))
 
 
-def _read(report: Report, root: Node, source: Source) -> Flow:
-    fields = Fields(report, root, "a flow", KNOWN, _LATER)
+def read_root(root: Node, report: Report, source: Source, *, finds: bool = True) -> Reading:
+    """The flow in a tree, wherever that comes from. Without `finds`, what only all steps together show is not told."""
+    if not report.ok:
+        report.gap()
+    reader = StepReader(report)
+    flow = _read(reader, root, source)
+    reader.places.keep(flow, root)
+    if (callback := root.fields.get("callback")) is not None:
+        reader.places.keep_key(flow, "callback", callback.fields.get("url", callback))
+    if finds and not report.gaps:
+        report_findings(flow, report, reader.places)
+    return Reading(flow if report.ok else None, report.problems(), report.warnings())
+
+
+def _read(reader: StepReader, root: Node, source: Source) -> Flow:
+    report = reader.report
+    fields = _fields(report, root)
     on_disconnect = fields.choice("on_disconnect", "", ON_DISCONNECT)
+    output, callback = fields.node("output"), fields.node("callback")
     return Flow(
         name=_read_flow_name(report, fields, source),
-        steps=_read_steps(report, fields),
+        steps=_read_steps(reader, fields),
         description=fields.text("description"),
         timeout=fields.duration("timeout", None, SHORTEST, LONGEST),
         on_disconnect=cast("Literal['', 'cancel', 'finish']", on_disconnect),
+        durable=fields.boolean("durable", False),
+        answer_within=fields.duration("answer_within", None, 0, DAY),
+        input=_read_schema(report, fields.node("input")),
+        output=None if output is None else read_mapping(report, output, "`output`"),
+        on_failure=_read_more_steps(reader, fields, "on_failure"),
+        finally_=_read_more_steps(reader, fields, "finally"),
+        callback=None if callback is None else read_callback(report, callback),
     )
+
+
+def _fields(report: Report, root: Node) -> Fields:
+    """The keys of a flow. A step that stands where a flow should is told where it belongs."""
+    misplaced = [key for key in root.fields if key in KINDS and key not in FLOW_KEYS]
+    for key in misplaced:
+        message = f"{shown(key)} is a step, and stands beside `flow`"
+        report.add(root.fields[key].key, message, f"write it in the list: steps: [{{{key}: ...}}]")
+    return Fields(report, root, "a flow", FLOW_KEYS, told=misplaced)
 
 
 def _read_flow_name(report: Report, fields: Fields, source: Source) -> str:
@@ -55,10 +100,27 @@ def _read_flow_name(report: Report, fields: Fields, source: Source) -> str:
     return name
 
 
-def _read_steps(report: Report, fields: Fields) -> tuple[Step, ...]:
+def _read_steps(reader: StepReader, fields: Fields) -> tuple[Step, ...]:
     node = fields.required("steps", "list what to call: steps: [validate-order]")
     if node is None:
+        reader.report.gap()
         return ()
     if node.kind == "list" and not node.items:
-        report.add(node.place, "a flow needs at least one step", "list what to call: steps: [validate-order]")
-    return StepReader(report).scope(node, "`steps`")
+        reader.report.add(node.place, "a flow needs at least one step", "list what to call: steps: [validate-order]")
+    return reader.scope(node, "`steps`")
+
+
+def _read_more_steps(reader: StepReader, fields: Fields, key: str) -> tuple[Step, ...]:
+    node = fields.node(key)
+    return () if node is None else reader.scope(node, shown(key))
+
+
+def _read_schema(report: Report, node: Node | None) -> dict[str, object] | bool | None:
+    """A JSON Schema, as data."""
+    if node is None:
+        return None
+    if node.kind not in ("mapping", "boolean"):
+        wrong_kind(report, node, "`input`", "a JSON Schema", "write {type: object, required: [...], properties: {...}}")
+        return None
+    schema = cast("dict[str, object] | bool", json_value(report, node))
+    return schema if check_schema(report, node, schema) else None

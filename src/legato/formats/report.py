@@ -39,16 +39,32 @@ class Report:
         self.text = text
         self._starts = [0, *(match.end() for match in _BREAK.finditer(text))]
         self._problems: list[Problem] = []
+        self._warnings: list[Problem] = []
         self._seen: set[tuple[Place, str]] = set()
         self._more = 0
         self._hidden: set[int] = set()
         self._secret: set[int] = set()
         self._known: set[str] = set()
+        self._gaps = False
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong so far."""
         return not self._problems
+
+    @property
+    def count(self) -> int:
+        """How many problems there are so far."""
+        return len(self._problems) + self._more
+
+    @property
+    def gaps(self) -> bool:
+        """Whether something could not be read at all, so that what refers to it cannot be judged."""
+        return self._gaps
+
+    def gap(self) -> None:
+        """Note that something could not be read at all."""
+        self._gaps = True
 
     @property
     def full(self) -> bool:
@@ -63,11 +79,17 @@ class Report:
         if (place, message) in self._seen:
             return
         self._seen.add((place, message))
+        self._problems.append(self._at(place, message, remedy))
+
+    def warn(self, place: Place, message: str, remedy: str = "") -> None:
+        """Note what may be meant, and probably is not."""
+        if len(self._warnings) < MAX_PROBLEMS:
+            self._warnings.append(self._at(place, message, remedy))
+
+    def _at(self, place: Place, message: str, remedy: str) -> Problem:
         line, column = place
         source = self._quote(line)
-        self._problems.append(
-            Problem(file=self.file, message=message, remedy=remedy, line=line, column=column, source=source)
-        )
+        return Problem(file=self.file, message=message, remedy=remedy, line=line, column=column, source=source)
 
     def place(self, offset: int) -> Place:
         """The place of a character by its offset in the text."""
@@ -104,12 +126,20 @@ class Report:
 
     def problems(self) -> list[Problem]:
         """All problems in the order of their places."""
-        found = sorted(self._problems, key=lambda problem: (problem.line, problem.column))
-        found = [msgspec.structs.replace(each, source="") if each.line in self._hidden else each for each in found]
-        found = [self._without_secrets(each) if each.line in self._secret else each for each in found]
+        found = self._in_order(self._problems)
         if self._more:
             found.append(Problem(file=self.file, message=f"{self._more} more problems", remedy="mend these first"))
         return found
+
+    def warnings(self) -> list[Problem]:
+        """All warnings in the order of their places."""
+        return self._in_order(self._warnings)
+
+    def _in_order(self, problems: list[Problem]) -> list[Problem]:
+        """Problems by their places, without what is secret."""
+        found = sorted(problems, key=lambda problem: (problem.line, problem.column))
+        found = [msgspec.structs.replace(each, source="") if each.line in self._hidden else each for each in found]
+        return [self._without_secrets(each) if each.line in self._secret else each for each in found]
 
     def _without_secrets(self, problem: Problem) -> Problem:
         """A problem without any word of its line, but those that everybody knows."""

@@ -106,10 +106,13 @@ def read_size(report: Report, node: Node, label: str, low: int, high: int) -> in
 
 
 def read_choice(report: Report, node: Node, label: str, allowed: Collection[str]) -> str | None:
-    """One of a few words, written exactly."""
+    """One of a few words, written exactly; the very word that is allowed, so that a default is known as one."""
     text = read_text(report, node, label)
-    if text is None or text in allowed:
-        return text
+    if text is None:
+        return None
+    for word in allowed:
+        if word == text:
+            return word
     report.add(node.place, f"{label} cannot be {shown(node.text)}", meant(text, allowed, "write one of"))
     return None
 
@@ -117,7 +120,7 @@ def read_choice(report: Report, node: Node, label: str, allowed: Collection[str]
 def read_items(report: Report, node: Node, label: str) -> list[Node]:
     """The items of a list."""
     if node.kind != "list":
-        example = f"[{node.text}]" if node.text and len(node.text) <= 40 else "- ..."
+        example = f"[{node.text}]" if node.text.isprintable() and 0 < len(node.text) <= 40 else "- ..."
         wrong_kind(report, node, label, "a list", f"write a list: {example}")
     return node.items
 

@@ -11,15 +11,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from legato.formats import calls, native
-from legato.formats.calls import LONGEST, MAX_PATH, METHODS, SHORTEST
+from legato.formats import callbacks, native
 from legato.formats.fnkit import MODES
-from legato.formats.scalars import HOUR, spell_duration
+from legato.formats.kinds import FLOW_KEYS
+from legato.formats.scalars import DAY, spell_duration
+from legato.formats.schema_calls import retry
 from legato.formats.schema_parts import (
     DIALECT,
+    IN_HOST,
     IN_URL,
+    STEPS,
     Schema,
-    count,
     duration,
     flag,
     in_any_case,
@@ -29,15 +31,12 @@ from legato.formats.schema_parts import (
     whole,
 )
 from legato.formats.schema_settings import FUNCTION_NAME, settings_schema
-from legato.formats.steps import KINDS
+from legato.formats.schema_steps import step_definitions
+from legato.formats.schema_values import made, value_definition
+from legato.formats.undos import LONGEST, SHORTEST
+from legato.kernel.linker import CALLBACK_RETRY
 from legato.model.flow import MAX_BRANCHES, MAX_STEPS
-from legato.model.outcome import classify
-from legato.model.policy import MAX_ATTEMPTS, UNDO_RETRY, Retry
 from legato.model.settings import Settings
-
-_STEP: Schema = {"$ref": "#/$defs/step"}
-_STEPS: Schema = {"$ref": "#/$defs/steps"}
-_CLIMBING = r"(?:/|%2[fF])(?:\.|%2[eE]){2}(?:/|%2[fF]|$)"
 
 
 def schema_text(language: str) -> str:
@@ -47,140 +46,71 @@ def schema_text(language: str) -> str:
 
 def flow_schema() -> Schema:
     """A flow of the native language."""
-    keys: dict[str, Schema] = {
+    return {
+        "$schema": DIALECT,
+        "title": "A flow",
+        "description": "A flow: steps that call functions, in sequence, in parallel, as a graph.",
+        **mapping(FLOW_KEYS, _flow_keys(), ("flow", "steps")),
+        "$defs": {**step_definitions(), "value": value_definition()},
+    }
+
+
+def _flow_keys() -> dict[str, Schema]:
+    timeout = (
+        "How long a run may take in all; then its caller gets 504, and what was done is undone. Without it the "
+        f"settings' `timeout` holds, {spell_duration(Settings().timeout)} by default."
+    )
+    waiting = "How long a caller waits for a durable run before it gets 202 and the run's id; the run goes on."
+    return {
         "flow": name("The flow's name, which is also its file's: flows/hello.yaml says `flow: hello`."),
         "description": text("What the flow is for, for readers."),
-        "timeout": duration(
-            "How long a run may take in all; then its caller gets 504, and what was done is undone. Without it the "
-            f"settings' `timeout` holds, {spell_duration(Settings().timeout)} by default.",
-            SHORTEST,
-            LONGEST,
-        ),
+        "timeout": duration(timeout, SHORTEST, LONGEST),
         "on_disconnect": {
             "description": "What becomes of a run whose caller leaves: `cancel` ends it and undoes what was done, "
             "`finish` lets it go on. Without it, a run goes on once it has called what is not idempotent.",
             "enum": list(native.ON_DISCONNECT),
         },
+        "durable": flag("A run survives a crash: what it did is on a journal.", False),
+        "answer_within": duration(waiting, 0, DAY),
+        "input": {
+            "description": "A JSON Schema that the request's body must fit; 422 for one that does not.",
+            "type": ["object", "boolean"],
+            "examples": [{"type": "object", "required": ["orderId"]}],
+        },
+        "output": made("What the result is made of, instead of the last value.", {"id": "${input.orderId}"}),
+        "on_failure": {
+            "description": "What is done when the flow has failed and was undone; `error` says what went wrong.",
+            **STEPS,
+        },
+        "finally": {"description": "What is done at the end, whether the flow failed or not.", **STEPS},
+        "callback": _callback(),
         "steps": {
             "description": "What to do, one after another: the first step gets the request's body, each next one the "
             f"answer of the one before; the last answer is the result. At most {MAX_STEPS:,} in all.",
             "minItems": 1,
-            **_STEPS,
+            **STEPS,
         },
+    }
+
+
+def _callback() -> Schema:
+    url: Schema = {
+        "description": "Where to post, http:// or https://. Its server is fixed; path and query may hold ${...}.",
+        "type": "string",
+        "pattern": rf"^(?:{in_any_case('https')}|{in_any_case('http')})://(?:{IN_HOST})+(?:[/?]|$)",
+        "anyOf": [{"pattern": rf"://[^/?]+(?:[/?](?:{IN_URL}|\?)*)?$"}, {"pattern": r"\$\{"}],
+        "examples": ["https://shop.example/done?order=${input.orderId}"],
+    }
+    keys: dict[str, Schema] = {
+        "url": url,
+        "when": {"description": "After which end to post.", "enum": [*callbacks.WHEN], "default": "always"},
+        "timeout": duration("How long one attempt may take.", SHORTEST, LONGEST),
+        "retry": retry(f"Without it, it is tried {CALLBACK_RETRY.attempts} times."),
     }
     return {
-        "$schema": DIALECT,
-        "title": "A flow",
-        "description": "A flow: steps that call functions, in sequence and in parallel.",
-        **mapping(native.KNOWN, keys, ("flow", "steps")),
-        "$defs": {"steps": {"type": "array", "maxItems": MAX_STEPS, "items": _STEP}, "step": _step()},
+        "description": "Where the result or the failure is posted when a run has ended: a URL, or a mapping.",
+        "anyOf": [url, mapping(callbacks.CALLBACK_KEYS, keys, ("url",))],
     }
-
-
-def _step() -> Schema:
-    keys: dict[str, Schema] = {
-        **_call_keys(),
-        "id": name(
-            "What the step is called in paths, errors and the log; unique within its flow or branch. Without it: the "
-            "branch's name, else the function's, else the kind of step."
-        ),
-        "steps": {"description": "Steps one after another, as one step: to give them a name, by `id`.", **_STEPS},
-        "parallel": {
-            "description": "Branches by name, called at once, each with the current value. The next value is an object "
-            f"of their answers by name. When one fails, the others are cancelled. At most {MAX_BRANCHES}.",
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": MAX_BRANCHES,
-            "propertyNames": name(),
-            "additionalProperties": {
-                "description": "A branch: one step, or a list of steps in sequence.",
-                "anyOf": [_STEP, _STEPS],
-            },
-        },
-    }
-    kinds = [mapping(known, keys, (kind,)) for kind, known in KINDS.items()]
-    return {
-        "description": f"A step: a function's name, or a mapping with one of {', '.join(KINDS)}.",
-        "anyOf": [name("The function to call with the current value; short for `call: NAME`."), *kinds],
-    }
-
-
-def _call_keys() -> dict[str, Schema]:
-    return {
-        "call": name("The function to call with the current value; its answer is the next value."),
-        "method": {
-            "description": "The HTTP method. GET, HEAD and DELETE send no body.",
-            "enum": [*METHODS],
-            "default": "POST",
-        },
-        "path": {
-            "description": "Appended to the function's URL. It begins with a slash; no query, no `..`.",
-            "type": "string",
-            "pattern": rf"^(?!.*{_CLIMBING})/(?:{IN_URL})*$",
-            "maxLength": MAX_PATH,
-            "examples": ["/v1/charges"],
-        },
-        "timeout": _attempt_timeout(),
-        "idempotent": flag(
-            "Calling it twice does no harm: it may be tried again even when nobody knows whether it was done. GET, "
-            "HEAD, PUT, DELETE and OPTIONS are so anyway.",
-            False,
-        ),
-        "retry": _retry("Without it the call is tried once."),
-        "undo": {
-            "description": "The function that undoes this call if the flow fails later. It gets "
-            '{"sent": ..., "result": ...}: what this call was sent, and what it answered.',
-            "anyOf": [name("The function that undoes this call."), _undo()],
-        },
-    }
-
-
-def _attempt_timeout() -> Schema:
-    words = "How long one attempt may take; after that nobody knows whether the function did its work. Without it the "
-    return duration(words + "function's own `timeout` holds.", SHORTEST, LONGEST)
-
-
-def _undo() -> Schema:
-    keys: dict[str, Schema] = {
-        "call": name("The function that undoes this call."),
-        "timeout": _attempt_timeout(),
-        "retry": _retry(f"An undo is tried {UNDO_RETRY.attempts} times unless this says otherwise."),
-    }
-    return mapping(keys, keys, ("call",))
-
-
-def _retry(otherwise: str) -> Schema:
-    retried = [status for status in range(400, 500) if classify(status) != "refused"]
-    keys: dict[str, Schema] = {
-        "attempts": count("How often to try in all, the first time included.", 1, MAX_ATTEMPTS, examples=[3]),
-        "backoff": duration(
-            "The longest wait before the second attempt; it doubles with each one after. The wait itself is random "
-            "below that, so that callers do not come back all at once.",
-            0,
-            HOUR,
-            Retry().backoff,
-        ),
-        "max_backoff": duration(
-            "The longest wait of all, at least `backoff`. It also bounds what a function wishes by Retry-After.",
-            0,
-            HOUR,
-            Retry().max_backoff,
-        ),
-        "when_status": {
-            "description": "Statuses after which to try again although the call is not idempotent. "
-            f"{', '.join(map(str, retried))} and 503 are tried again anyway, other 4xx never.",
-            "type": "array",
-            "items": {
-                "type": "integer",
-                "anyOf": [{"minimum": 300, "maximum": 399}, {"enum": retried}, {"minimum": 500, "maximum": 599}],
-            },
-            "examples": [[502]],
-        },
-    }
-    words = (
-        "How often the call is tried. A definite no (4xx) is final; what was perhaps done is tried again only where "
-    )
-    return {"description": f"{words}that does no harm. {otherwise}", **mapping(calls.RETRY_KEYS, keys, ("attempts",))}
 
 
 def pipeline_schema() -> Schema:

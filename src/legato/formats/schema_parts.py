@@ -13,8 +13,12 @@ from legato.model.names import NAME, RESERVED
 
 Schema = dict[str, Any]
 
+STEP: Schema = {"$ref": "#/$defs/step"}
+STEPS: Schema = {"$ref": "#/$defs/steps"}
+
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 IN_URL = r"[!$&-;=@-\[\]_a-z~]|%[0-9A-Fa-f]{2}"  # what a path may hold, and the path of a URL
+IN_HOST = r"[!$&-.0-;=A-\[\]_a-z~]|%[0-9A-Fa-f]{2}"  # what the server of a URL may be called
 
 _VARIABLE = r"\$\{\s*env\.[A-Za-z_][A-Za-z0-9_]*\s*\}"
 _WITH_VARIABLES = rf"^(?=[\s\S]*\$\{{)(?:[^$]|\$(?!\{{)|{_VARIABLE})*$"

@@ -11,6 +11,7 @@ from legato.formats.functions import BUILTINS, DEFAULT, MAX_CONNECTIONS
 from legato.formats.scalars import DAY
 from legato.formats.schema_parts import (
     DIALECT,
+    IN_HOST,
     IN_URL,
     Schema,
     count,
@@ -25,10 +26,10 @@ from legato.formats.schema_parts import (
 )
 from legato.model.function import Function
 from legato.model.names import FNKIT_NAME, RESERVED
+from legato.model.policy import Breaker
 from legato.model.settings import CALLER_SCOPES, Limits, Settings
 
 _LISTEN = r"unix:/.+|(?:\[[0-9A-Fa-f:.]+(?:%[^\]]+)?\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
-_IN_HOST = r"[!$&-.0-;=A-\[\]_a-z~]|%[0-9A-Fa-f]{2}"
 _SCHEME = "|".join(map(in_any_case, ("http", "https", r"http\+unix"))).join(("(?:", ")"))
 _STORE = rf"files|sqlite:.+|(?:{'|'.join(CACHE_SCHEMES)}).+"
 _LEAST_TIME = 0.001  # seconds
@@ -80,6 +81,16 @@ def _keys() -> dict[str, Schema]:
         "functions": _functions(defaults.default_function),
         "direct_functions": _direct_functions(),
         "limits": _limits(),
+        "callback_secret": or_variables(
+            {
+                "description": "The key that signs what callbacks post, by HMAC-SHA256. Without it no flow may have a "
+                "callback. Better kept out of this file, by a variable.",
+                "type": "string",
+                "pattern": r"\S",
+                "minLength": settings.LEAST_SECRET,
+                "examples": ["${env.CALLBACK_SECRET}"],
+            }
+        ),
     }
 
 
@@ -137,7 +148,7 @@ def _url(description: str) -> Schema:
     return {
         "description": f"{description} A step's `path` is appended. No query, no credentials.",
         "type": "string",
-        "pattern": rf"^{_SCHEME}://(?:{_IN_HOST})+(?:/(?:{IN_URL})*)?$",
+        "pattern": rf"^{_SCHEME}://(?:{IN_HOST})+(?:/(?:{IN_URL})*)?$",
         "examples": ["http://orders.internal/validate"],
     }
 
@@ -172,11 +183,31 @@ def _function() -> Schema:
         ),
         "connections": or_variables(count(connections, 1, MAX_CONNECTIONS, default=defaults.connections)),
         "ca": or_variables(text("A file of certificates to trust, for https, from this file's own folder.")),
+        "breaker": _breaker(),
+        "concurrency": or_variables(
+            count("How many calls of it may be in flight, 0 for any number; more wait.", 0, functions.MAX_CONCURRENCY)
+        ),
     }
     return {
         **mapping(functions.KNOWN, keys),
         "oneOf": [{"required": [key]} for key in functions.REACHED],
         "dependentSchemas": {"ca": {"properties": {"url": {"pattern": r"^https:|\$\{"}}, "required": ["url"]}},
+    }
+
+
+def _breaker() -> Schema:
+    usual = Breaker()
+    keys = {
+        "failures": count("After how many failures in a row.", 1, functions.MAX_FAILURES, default=usual.failures),
+        "within": duration("Within how long they must have happened.", _LEAST_TIME, DAY, usual.within),
+        "open": duration("How long calls are refused before one is let through.", _LEAST_TIME, DAY, usual.open),
+    }
+    return {
+        "description": "Refuse calls, unsent, while the function fails: `true`, or after how many failures.",
+        "anyOf": [
+            or_variables({"type": "boolean"}),
+            mapping(functions.BREAKER_KEYS, {key: or_variables(each) for key, each in keys.items()}),
+        ],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from legato.formats.functions import read_functions
 from legato.formats.naming import read_name
 from legato.formats.report import WHOLE_FILE, Report
 from legato.formats.scalars import DAY, read_boolean, read_text
-from legato.formats.tree import Node
+from legato.formats.tree import Node, nodes_below
 from legato.model.function import Function
 from legato.model.names import fnkit_name_problem
 from legato.model.problem import Problem
@@ -25,9 +26,14 @@ from legato.model.settings import Limits, Settings
 
 STORE_VARIABLE = "CACHE_URL"  # fnkit's name for it (contract 6)
 
-KNOWN = ("listen", "auth", "access_log", "flows", "store", "timeout", "limits", "functions", "direct_functions")
+KNOWN = (
+    "listen", "auth", "access_log", "flows", "store", "timeout", "limits", "functions", "direct_functions",
+    "callback_secret",
+)  # fmt: skip
+LEAST_SECRET = 16  # characters; a shorter key can be guessed from one signed message
 _LATER = ("journal", "answer_within")
-_SECRET = re.compile(r"token|store|//[^/\s]*@", re.IGNORECASE)  # what a line that is never quoted holds
+_KEY_MARK = "whsec_"  # Standard Webhooks: what follows is the key in base64
+_SECRET = re.compile(r"token|secret|store|//[^/\s]*@", re.IGNORECASE)  # what a line that is never quoted holds
 _TEBIBYTE = 1024**4
 
 # limit: (its unit, the least, the most)
@@ -59,15 +65,7 @@ def read_settings(
 
 
 def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str]) -> Settings:
-    is_auth = False
-    for number in range(1, report.lines + 1):
-        line = report.line(number)
-        if _SECRET.search(line):
-            report.hide(number)
-        # What YAML itself objects to has been reported already, by lines alone.
-        is_auth = line.startswith("auth") or (is_auth and line[:1] in (" ", "\t", "-", "#", ""))
-        if is_auth:
-            report.keep_secret(number, AUTH_WORDS)
+    _hide_secrets(report)
     put_in_variables(report, root, environment)
     fields = Fields(report, root, "the settings", KNOWN, _LATER)
     defaults = Settings()
@@ -89,7 +87,44 @@ def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str
         functions={name: _with_ca_beside(function, folder) for name, function in by_name.items()},
         timeout=fields.duration("timeout", defaults.timeout, 0.001, DAY),
         limits=_read_limits(report, fields.node("limits")),
+        callback_secret=_read_secret(report, fields.node("callback_secret")),
     )
+
+
+def _hide_secrets(report: Report) -> None:
+    """Keep lines out of messages that hold, or may hold, what nobody else must know."""
+    is_secret = False
+    for number in range(1, report.lines + 1):
+        line = report.line(number)
+        if _SECRET.search(line):
+            report.hide(number)
+        # What YAML itself objects to has been reported already, by lines alone.
+        is_secret = line.startswith(("auth", "callback")) or (is_secret and line[:1] in (" ", "\t", "-", "#", ""))
+        if is_secret:
+            report.keep_secret(number, (*AUTH_WORDS, line.partition(":")[0] if line.startswith("callback") else ""))
+
+
+def _read_secret(report: Report, node: Node | None) -> str:
+    """What signs callbacks; it appears in no message."""
+    if node is None:
+        return ""
+    for part in nodes_below(node):
+        report.keep_secret(part.place[0], (*AUTH_WORDS, "callback_secret"))
+    secret = read_text(report, node, "`callback_secret`") or ""
+    if secret and len(secret) < LEAST_SECRET:
+        remedy = f"write {LEAST_SECRET} characters or more that nobody can guess, better by a variable"
+        report.add(node.place, f"`callback_secret` has {len(secret)} characters", remedy)
+    elif secret.startswith(_KEY_MARK) and not _is_base64(secret.removeprefix(_KEY_MARK)):
+        message = f"`callback_secret` begins with {_KEY_MARK}, and what follows is not base64"
+        report.add(node.place, message, "write base64 behind it, or a text that does not begin so")
+    return secret
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
 
 
 def _with_ca_beside(function: Function, folder: str) -> Function:

@@ -50,11 +50,16 @@ def _place(error: yaml.MarkedYAMLError, report: Report) -> Place:
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return WHOLE_FILE
-    place = (mark.line + 1, mark.column + 1)
+    place = _within(mark, report)
     at_end = not report.text[report.offset(place) :].strip()
     if at_end and error.context_mark is not None:
-        return error.context_mark.line + 1, error.context_mark.column + 1
+        return _within(error.context_mark, report)
     return place
+
+
+def _within(mark: yaml.Mark, report: Report) -> Place:
+    """A place in the file: libyaml's end is a line further where no line break ends the last one."""
+    return (mark.line + 1, mark.column + 1) if mark.line < report.lines else report.place(len(report.text))
 
 
 def _unquoted_expression(line: str, column: int) -> str | None:

@@ -14,7 +14,16 @@ from urllib.parse import unquote_to_bytes
 
 from legato.gateway import fnkit
 from legato.gateway.credentials import Credentials, digest, scope_of
-from legato.gateway.problems import CONTENT_TYPE, answered, detail_of, of_failure, passable, refusal
+from legato.gateway.problems import (
+    CONTENT_TYPE,
+    answered,
+    detail_of,
+    of_failure,
+    of_input,
+    passable,
+    refusal,
+    status_of,
+)
 from legato.gateway.routes import DirectRoutes, Route, route_of
 from legato.gateway.timing import server_timing, step_times
 from legato.hosts.inline import InlineRun
@@ -33,18 +42,23 @@ SHOWN = 20  # names of flows that a 404 tells at most
 _OURS = RESERVED | {"", "openapi.json"}  # first segments of paths that are no function's
 _NULL = (b"null",)
 _COMPLETED = b"legato-completed: true\r\n"
+_NOT_COMPLETED = b"legato-completed: false\r\n"
+_SECONDS = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 class Entry:
     """What the head of a request says about a run: the route, and how the body and the caller's ids are meant."""
 
-    __slots__ = ("content_type", "encoding", "key_root", "route", "traceparent")
+    __slots__ = ("content_type", "encoding", "key_root", "route", "timeout", "traceparent")
 
     def __init__(self, route: Route, fields: Mapping[bytes, bytes], credential: bytes) -> None:
         self.route = route
         self.content_type = fields.get(b"content-type", b"")
         self.encoding = fields.get(b"content-encoding", b"")
         self.traceparent = fields.get(b"traceparent")
+        timeout = fields.get(b"legato-timeout")
+        # Seconds. A caller's word can only shorten the run; what is no such word says nothing.
+        self.timeout = float(timeout) if timeout is not None and _SECONDS.fullmatch(timeout) else None
         key = fields.get(b"idempotency-key")
         # So that the caller's own retry repeats our keys (contract 1).
         self.key_root = None if key is None else digest(route.name.encode(), credential, key)
@@ -117,9 +131,17 @@ class Gateway:
         assert bound is not None
         size = request.size
         payload = Payload(entry.content_type, request.chunks, size, entry.encoding) if size else EMPTY
+        schema = bound.program.schema
+        if schema is not None and (unfit := of_input(schema, payload, entry.route.name)) is not None:
+            request.answer(unfit.status, unfit.headers, (unfit.body,), len(unfit.body))
+            if self._access_log:
+                self._log_access(request, unfit.status, None, unfit)
+            return
         reply = partial(self._reply, request, entry.route)
-        run = self._orchestrator.start(bound, payload, request.head, reply, entry.traceparent, entry.key_root)
-        if run.kernel.state != "ended":
+        run = self._orchestrator.start(
+            bound, payload, request.head, reply, entry.traceparent, entry.key_root, entry.timeout
+        )
+        if run.kernel.state != "ended" and run.answered is None:
             request.run = run
 
     def gone(self, request: Request) -> None:
@@ -135,7 +157,7 @@ class Gateway:
     def refused(self, request: Request, status: int) -> None:
         """See Service."""
         if self._access_log:
-            self._log_access(request, status, None)
+            self._log_access(request, status, None, request.head.refusal)
 
     # How it is done.
 
@@ -177,8 +199,11 @@ class Gateway:
         if self._dev:
             ids += server_timing(run)
         if failure is None:
+            ids += _COMPLETED if run.kernel.completed else _NOT_COMPLETED
             status = run.status if route.keeps_status and run.status else 200
             headers, chunks, size = _ok(payload, ids, route.dialect)
+            if run.answered is not None:
+                status, headers = run.answered.status, _with_own(headers, run.answered.headers)
         else:
             status, headers, chunks, size = self._failed(run, route, failure, ids)
         request.answer(status, headers, chunks, size)
@@ -193,10 +218,13 @@ class Gateway:
         try:
             if route.dialect == "direct" and (outcome := answered(failure)):
                 headers, chunks, size = _ok(outcome.payload, ids, route.dialect)
-                return passable(outcome.status), headers.removesuffix(_COMPLETED), chunks, size
+                return passable(outcome.status), headers, chunks, size
             if route.dialect == "fnkit":
                 content_type = fnkit.JSON
                 status, body = fnkit.of_failure(failure, route.parallel)
+            elif failure.said is not None:
+                headers, chunks, size = _ok(failure.said, ids, route.dialect)
+                return status_of(failure), headers, chunks, size
             else:
                 status, body = of_failure(failure, route.name, run.id.decode())
         except Exception as error:  # whatever a function said, its caller must not wait for ever
@@ -204,7 +232,7 @@ class Gateway:
             status, body = 500, problem_document(500, "the failure could not be described", run=run.id.decode())
         return status, content_type + ids, (body,), len(body)
 
-    def _log_access(self, request: Request, status: int, run: InlineRun | None) -> None:
+    def _log_access(self, request: Request, status: int, run: InlineRun | None, refused: Answer | None = None) -> None:
         fields: dict[str, object] = {
             "method": request.head.method.decode("latin-1"),
             "path": request.head.path.decode("latin-1"),
@@ -221,8 +249,8 @@ class Gateway:
                 fields |= {"reason": failure.reason, "step": failure.path, "detail": detail}
             if self._dev:
                 fields["steps"] = step_times(run)
-        elif request.head.refusal is not None:
-            fields["detail"] = detail_of(request.head.refusal)
+        elif refused is not None:
+            fields["detail"] = detail_of(refused)
         self._log.write("request", **fields)
 
 
@@ -231,11 +259,18 @@ def _ok(payload: Payload, ids: bytes, dialect: str) -> tuple[bytes, Sequence[byt
     if payload.size:
         content_type = payload.content_type or (JSON if dialect == "fnkit" else b"application/octet-stream")
         encoding = b"content-encoding: %b\r\n" % payload.encoding if payload.encoding else b""
-        headers = (b"content-type: ", content_type, b"\r\n", ids, encoding, _COMPLETED)
+        headers = (b"content-type: ", content_type, b"\r\n", ids, encoding)
         return b"".join(headers), payload.chunks, payload.size
     if dialect != "native":
-        return ids + _COMPLETED, (), 0
-    return fnkit.JSON + ids + _COMPLETED, _NULL, len(_NULL[0])
+        return ids, (), 0
+    return fnkit.JSON + ids, _NULL, len(_NULL[0])
+
+
+def _with_own(headers: bytes, own: bytes) -> bytes:
+    """Header lines with a flow's own; a content type among those replaces ours, which is the first line."""
+    if own.startswith(b"content-type:") or b"\r\ncontent-type:" in own:
+        headers = headers.partition(b"\r\n")[2]
+    return own + headers
 
 
 def _first_segment(path: bytes) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from legato.errors import NotJSON
 from legato.model.outcome import Failure, Outcome
+from legato.model.payload import Payload, check_json
 from legato.model.problem import Problem
 from legato.model.problem_document import MEDIA_TYPE, problem_document
 from legato.transport.request import Answer
+from legato.values import Schema
 
 CONTENT_TYPE = f"content-type: {MEDIA_TYPE}\r\n".encode()
 EXCERPT = 2048  # bytes of a function's body that a problem shows (contract 5)
@@ -28,11 +31,13 @@ def detail_of(refused: Answer) -> str:
 
 
 def status_of(failure: Failure) -> int:
-    """The status that a failed run is answered with (contract 5): 502 where a function failed.
+    """The status that a failed run is answered with (contract 5): 502 where a function failed and nobody says another.
 
     A loop through gateways stays one all the way back: 508 says what to mend, 502 would say that something is down.
     """
-    return 508 if failure.outcome.status == 508 else _STATUS.get(failure.reason, 502)
+    if failure.outcome.status == 508:
+        return 508
+    return failure.answer or _STATUS.get(failure.reason, 502)
 
 
 def answered(failure: Failure) -> Outcome | None:
@@ -70,8 +75,27 @@ def of_failure(failure: Failure, flow: str, run_id: str) -> tuple[int, bytes]:
     return status, document
 
 
+def of_input(schema: Schema, payload: Payload, flow: str) -> Answer | None:
+    """The refusal of an input that does not fit (contract 5): 400 for what is not JSON, 422 with every problem."""
+    try:
+        problems = schema.problems(payload)
+    except NotJSON as error:
+        return refusal(400, f"the flow takes JSON: {error}", flow=flow)
+    if not problems:
+        return None
+    if payload.is_undeclared:
+        try:
+            check_json(payload.plain_body())
+        except NotJSON:  # what was taken for text was meant as JSON
+            return refusal(400, "the flow takes JSON, and the body is none; nor does it say what else it is", flow=flow)
+    errors = [{"pointer": problem.pointer, "detail": problem.detail} for problem in problems]
+    return refusal(422, "the body does not fit the flow's input schema", flow=flow, errors=errors)
+
+
 def _detail(failure: Failure) -> str:
     if failure.reason in ("failed", "overloaded") and failure.path:
+        return f"step {failure.path}: {failure.outcome.detail}"
+    if failure.path and failure.reason == "mistake":
         return f"step {failure.path}: {failure.outcome.detail}"
     if failure.path and failure.reason in ("deadline", "cancelled"):
         return f"{failure.outcome.detail} in step {failure.path}"

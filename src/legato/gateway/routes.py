@@ -7,10 +7,11 @@ from collections import OrderedDict
 from legato.errors import DefinitionError
 from legato.gateway.problems import broken_definition
 from legato.hosts.bound import BoundProgram
-from legato.model.flow import CallStep, Flow, ParallelStep
+from legato.model.flow import Flow
 from legato.model.names import fnkit_name_problem
 from legato.model.problem import Problem
 from legato.model.settings import Settings
+from legato.model.steps import CallStep, ParallelStep
 from legato.orchestrator import Deployed, Orchestrator
 from legato.transport.request import Answer
 
@@ -28,7 +29,7 @@ class Route:
         self.broken: Answer | None = broken_definition(name, problems) if bound is None else None
         flow = None if bound is None else bound.program.flow
         self.dialect = "native" if flow is None else flow.dialect
-        self.parallel = flow is not None and isinstance(flow.steps[0], ParallelStep)
+        self.parallel = flow is not None and any(isinstance(step, ParallelStep) for step in flow.steps[:1])
         # The last step's status is the flow's, where a caller of one function would have seen it.
         self.keeps_status = self.dialect == "direct" or (self.dialect == "fnkit" and not self.parallel)
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from legato.errors import NotJSON
 from legato.hosts.bound import BoundCall
-from legato.hosts.recent import DETAIL
+from legato.hosts.recent import DETAIL, NOTED
+from legato.hosts.view import View
 from legato.kernel import Call
 from legato.model.outcome import Kind, Outcome
 from legato.model.payload import Payload
 from legato.model.policy import worth_another_try
-from legato.ports import Caller
+from legato.ports import Caller, Parts, RunView
 from legato.telemetry.ids import new_span_id
 
 if TYPE_CHECKING:
@@ -45,6 +45,26 @@ class Attempts(msgspec.Struct, eq=False):
         return self.run.caller
 
     @property
+    def parts(self) -> Parts | None:
+        """See ports.Attempt."""
+        return self.call.parts
+
+    @property
+    def path(self) -> str:
+        """See ports.Attempt."""
+        return self.call.path
+
+    @property
+    def overdue(self) -> bool:
+        """See ports.Attempt."""
+        return bool(self.why)
+
+    @property
+    def view(self) -> RunView:
+        """See ports.Attempt."""
+        return View(self.run)
+
+    @property
     def due(self) -> float:
         """When the attempt's time is up, or, between two attempts, the run's."""
         deadline = self.run.deadline
@@ -54,22 +74,21 @@ class Attempts(msgspec.Struct, eq=False):
         """Take the outcome of the attempt: try again, or have it delivered."""
         run, bound = self.run, self.bound
         run.now = now = monotonic()
-        if bound.inspected and outcome.kind == "ok":
-            try:
-                outcome.payload.json()
-            except NotJSON as error:  # what is not what it declares to be is garbage (contract 1)
-                outcome = Outcome("unknown", outcome.payload, outcome.status, str(error))
+        if bound.read is not None:
+            outcome = bound.read(outcome)
         if not run.unsafe and bound.unsafe is not False and self.sent:
             run.unsafe = bound.unsafe or not bound.target.idempotent(self)
         if outcome.kind == "ok":
             bound.took(now - self.started)
             run.status = outcome.status
-            run.noted.append((bound, self.number, self.started, now, "ok", outcome.status, ""))
+            if len(run.noted) <= NOTED:  # a foreach may make a hundred thousand
+                run.noted.append((bound, self.number, self.started, now, "ok", outcome.status, ""))
         else:
             bound.meter.count(outcome.kind, now - self.started)
             self._explain(outcome)
-            detail = outcome.detail[:DETAIL]
-            run.noted.append((bound, self.number, self.started, now, outcome.kind, outcome.status, detail))
+            if len(run.noted) <= NOTED:
+                detail = outcome.detail[:DETAIL]
+                run.noted.append((bound, self.number, self.started, now, outcome.kind, outcome.status, detail))
             if self._tries_again(outcome):
                 return
             outcome.maybe_done = self.maybe_done
@@ -82,10 +101,10 @@ class Attempts(msgspec.Struct, eq=False):
 
     def _explain(self, outcome: Outcome) -> None:
         if self.why:
-            outcome.detail = self.why
+            outcome.detail = f"{self.why}: {outcome.detail}" if outcome.overloaded else self.why
             if outcome.kind == "cancelled" and not self.call.cancelled:
                 outcome.kind = "retryable"  # it timed out waiting for a connection: nothing was sent
-        if outcome.kind == "unknown":
+        if outcome.kind == "unknown" or outcome.maybe_done:
             self.maybe_done = True
 
     def _tries_again(self, outcome: Outcome) -> bool:
@@ -107,8 +126,10 @@ class Attempts(msgspec.Struct, eq=False):
         self.why = ""
         run = self.run
         span = new_span_id()[:8]  # another attempt, another span; the key is the same
+        self.started = now = monotonic()
+        if now >= run.tail_until:
+            run.renew_tail(now)
         self.identity = b"".join((run.key_line, self.bound.key, run.trace_line, span, run.call_tail))
-        self.started = monotonic()
         try:
             self.bound.begin(self)
         except Exception as error:

@@ -6,12 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
+from typing import cast
 
 from legato.hosts.attempts import Attempts
-from legato.hosts.bound import BoundProgram
+from legato.hosts.bound import TAIL_TIME, BoundProgram, call_tail
+from legato.hosts.facts import facts_of
 from legato.hosts.lane import Lane
 from legato.hosts.recent import Noted, RecentRuns
-from legato.kernel import Call, Cancel, Command, Run
+from legato.kernel import Call, Cancel, Command, Leaf, Respond, Run, Sleep
 from legato.model.outcome import Failure, Outcome, Reason
 from legato.model.payload import Payload
 from legato.ports import Caller
@@ -42,6 +44,7 @@ class InlineRun(Timer, eq=False, kw_only=True):
     key_line: bytes  # the parts of every call's header lines; see Attempts.identity
     trace_line: bytes
     call_tail: bytes
+    tail_until: float  # when the tail must say anew how much time is left
     started: float
     now: float
     deadline: float
@@ -49,33 +52,40 @@ class InlineRun(Timer, eq=False, kw_only=True):
     status: int = 0  # of the last call that went well
     busy: bool = False
     undoing: bool = False
-    inbox: deque[tuple[Call, Outcome]] | None = None
+    inbox: deque[tuple[Leaf, Outcome]] | None = None
+    answered: Respond | None = None  # what the caller was answered before the run had ended
     noted: list[Noted] = []  # attempts that have ended, see recent
 
-    def postpone(self, call: Call, outcome: Outcome) -> None:
+    def postpone(self, leaf: Leaf, outcome: Outcome) -> None:
         """Keep an outcome that came while commands are carried out; the kernel gets it right after them."""
         if self.inbox is None:
             self.inbox = deque()
-        self.inbox.append((call, outcome))
+        self.inbox.append((leaf, outcome))
 
     def carry_out(self, commands: Sequence[Command]) -> None:
         """Carry out commands and, as long as calls settle on the spot, those that follow: a loop, not a recursion."""
         self.busy = True
         kernel, calls, now = self.kernel, self.bound.calls, self.now
         while True:
-            if kernel.state == "undoing":
+            if kernel.state != "running":
                 self._bound_undo()
             for command in commands:
                 if type(command) is Call:
                     bound = calls[command.step.index]
+                    if command.own_path:
+                        bound = bound.at(command.own_path)
+                        if now + bound.timeout < self.due:  # of code: its calls are not known when a run starts
+                            self.lane.hurry(self, now + bound.timeout)
+                    if now >= self.tail_until:
+                        self.renew_tail(now)
                     identity = b"".join((self.key_line, bound.key, self.trace_line, bound.span, self.call_tail))
                     command.handle = attempt = Attempts(self, command, bound, command.payload, now, identity)
                     try:
                         bound.begin(attempt)
                     except Exception as error:
                         attempt.broke(error)
-                elif isinstance(command, Cancel) and isinstance(attempt := command.call.handle, Attempts):
-                    attempt.withdraw()
+                else:
+                    self._carry_out(command)
             if not self.inbox:
                 break
             commands = kernel.deliver(*self.inbox.popleft())
@@ -83,11 +93,40 @@ class InlineRun(Timer, eq=False, kw_only=True):
         if kernel.state == "ended":
             self._end()
 
+    def _carry_out(self, command: Command) -> None:
+        """Carry out a command that is no call."""
+        if isinstance(command, Sleep):
+            command.handle = asyncio.get_running_loop().call_later(command.seconds, self._wake, command)
+        elif isinstance(command, Respond):
+            self.answered = command
+            self.reply(self, command.payload, command.failure)
+        elif isinstance(command, Cancel):
+            leaf = command.leaf
+            if isinstance(leaf.handle, Attempts):
+                leaf.handle.withdraw()
+            elif isinstance(leaf, Sleep) and leaf.handle is not None:
+                cast("asyncio.TimerHandle", leaf.handle).cancel()
+                leaf.handle = None
+                self.postpone(leaf, Outcome("cancelled"))
+
+    def _wake(self, sleep: Sleep) -> None:
+        """A sleep is over."""
+        sleep.handle = None
+        self.now = monotonic()
+        self.carry_out(self.kernel.deliver(sleep, Outcome("ok")))
+
     def _bound_undo(self) -> None:
-        """Undo is not bound by the run's deadline, only by our patience with what nobody could resume."""
-        if not self.undoing:
+        """What follows the end of a flow is not bound by its deadline, only by our patience: nobody could resume it."""
+        if not self.undoing and self.kernel.state != "ended":
             self.undoing = True
             self.deadline = self.now + UNDO_TIME
+            self.tail_until = 0.0
+
+    def renew_tail(self, now: float) -> None:
+        """Have the calls from now on say how much time is left."""
+        left = self.deadline - now
+        self.call_tail = call_tail(self.trace_flags, self.caller.hops, left)
+        self.tail_until = now + TAIL_TIME if left > 1.0 + TAIL_TIME else now
 
     def cancel(self, reason: Reason, *, hard: bool = False) -> None:
         """Cancel the run: what is in flight is aborted, then undo runs unless the cancel is hard.
@@ -111,9 +150,9 @@ class InlineRun(Timer, eq=False, kw_only=True):
 
     def in_flight(self) -> Iterator[Attempts]:
         """The calls that have not settled."""
-        for call in list(self.kernel.open_calls()):
-            if isinstance(call.handle, Attempts):
-                yield call.handle
+        for leaf in list(self.kernel.open_leaves()):
+            if isinstance(leaf.handle, Attempts):
+                yield leaf.handle
 
     def expired(self, now: float) -> None:
         """Called when `due` has come: end the attempts whose time is up, or the run."""
@@ -150,14 +189,25 @@ class InlineRun(Timer, eq=False, kw_only=True):
             self.bound.took(self.now - self.started)
         else:
             self.bound.meter.count(failure.reason, self.now - self.started)
-        self.reply(self, self.kernel.result, failure)
+        if self.answered is None:
+            self.reply(self, self.kernel.result, failure)
+        elif failure is not None and self.answered.failure is None:
+            self._tell("failed_after_answer", failure)
+        for each in self.kernel.handler_failures:
+            self._tell("handler_failed", each)
 
+    def _tell(self, event: str, failure: Failure) -> None:
+        """Tell the log what no caller is told."""
+        self.host.log.write(
+            event,
+            run=self.id.decode(),
+            flow=self.bound.name,
+            step=failure.path,
+            function=failure.function,
+            reason=failure.reason,
+            detail=failure.outcome.private or failure.outcome.detail,
+        )
 
-def _call_tail(flags: bytes, hops: int) -> bytes:
-    return b"-%b\r\nlegato-hops: %d\r\n" % (flags, hops + 1)
-
-
-_FIRST_TAIL = _call_tail(b"01", 0)
 
 Reply = Callable[[InlineRun, Payload, Failure | None], None]
 
@@ -180,23 +230,26 @@ class InlineHost:
         reply: Reply,
         traceparent: bytes | None = None,
         key_root: bytes | None = None,
+        timeout: float | None = None,
     ) -> InlineRun:
         """Start a run; `reply` is called once, when it has ended, possibly before this returns.
 
         `traceparent` is the caller's trace context. `key_root` replaces the run id in idempotency keys, for a caller
-        that sent a key of its own (contract 1).
+        that sent a key of its own (contract 1). `timeout` is the seconds that the caller gives the run, if less.
         """
         lane = self._lanes.get(bound) or self._open_lane(bound)
         now = monotonic()
         run_id = new_run_id()
         trace, flags = trace_of(traceparent, run_id)
         hops = caller.hops
+        left = bound.timeout if timeout is None or timeout > bound.timeout else timeout
+        program = bound.program
         run = InlineRun(
             due=now + bound.least_timeout,
             host=self,
             bound=bound,
             lane=lane,
-            kernel=Run(bound.program),
+            kernel=Run(program),
             caller=caller,
             reply=reply,
             id=run_id,
@@ -204,13 +257,19 @@ class InlineHost:
             trace_flags=flags,
             key_line=b"idempotency-key: " + (run_id if key_root is None else key_root),
             trace_line=b"\r\ntraceparent: 00-%b-%b" % (trace, run_id[-8:]),
-            call_tail=_FIRST_TAIL if flags == b"01" and not hops else _call_tail(flags, hops),
+            call_tail=bound.first_tail
+            if flags == b"01" and not hops and left == bound.timeout
+            else call_tail(flags, hops, left),
+            tail_until=now + TAIL_TIME if left > 1.0 else now,
             started=now,
             now=now,
-            deadline=now + bound.timeout,
+            deadline=now + left,
         )
         lane.enter(run)
-        run.carry_out(run.kernel.start(payload))
+        if left < bound.least_timeout:
+            lane.hurry(run, run.deadline)
+        facts = facts_of(program, run_id, caller) if program.framed else None
+        run.carry_out(run.kernel.start(payload, facts))
         return run
 
     def ended(self, run: InlineRun) -> None:

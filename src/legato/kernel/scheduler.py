@@ -17,17 +17,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from legato.errors import HostStop
 from legato.model.outcome import Failure, Outcome, Reason
 from legato.model.payload import EMPTY, Payload
+from legato.ports import Parts
 
 if TYPE_CHECKING:
-    from legato.kernel.program import LinkedCall
-    from legato.kernel.trail import Trail
+    from legato.kernel.calls import LinkedCall
+    from legato.kernel.frame import Frame
 
 FiberCoroutine = Generator["Node", Any, Payload] | Coroutine["Node", Any, Payload]
 
@@ -55,49 +56,111 @@ class Node(msgspec.Struct, eq=False):
     ended: bool = False
     value: Payload = EMPTY
     error: BaseException | None = None
-    waiter: Fiber | Join | None = None
+    waiter: Fiber | Join | Watcher | None = None
 
     def __await__(self) -> Generator[Node, Payload, Payload]:
         return (yield self)
 
 
 class Call(Node, eq=False, kw_only=True):
-    """The command to call a function, and the place where its outcome arrives."""
+    """The command to call a function, and the place where its outcome arrives.
+
+    `own_path` is set where the step's path is not the same each time: in a foreach, in code-first flows. `parts` is
+    what the step says beside the payload.
+    """
 
     step: LinkedCall
     payload: Payload
-    trail: Trail | None
+    frame: Frame | None
     turn: int  # the advance that made it; the host sees it when that is over
     cancelled: bool = False
     handle: object = None  # the host's own place
+    own_path: str = ""
+    parts: Parts | None = None
 
     @property
     def path(self) -> str:
         """The step's identity by its position."""
-        return self.step.path
+        return self.own_path or self.step.path
+
+    @property
+    def function(self) -> str:
+        """What is called."""
+        return self.step.function
+
+    @property
+    def shielded(self) -> bool:
+        """Whether a cancelled scope lets it end by itself: what undoes must get through."""
+        return self.step.is_undo
 
     def __repr__(self) -> str:
-        return f"Call({self.step.path!r})"
+        return f"Call({self.path!r})"
+
+
+class Sleep(Node, eq=False, kw_only=True):
+    """The command to wait for so many seconds; its delivery is `ok` when they have passed."""
+
+    path: str
+    seconds: float
+    turn: int
+    cancelled: bool = False
+    handle: object = None
+
+    function = ""
+    shielded = False
+
+    def __repr__(self) -> str:
+        return f"Sleep({self.path!r}, {self.seconds:g})"
+
+
+Leaf = Call | Sleep
 
 
 class Cancel:
-    """The command to withdraw a call. The host still owes that call's delivery."""
+    """The command to withdraw a leaf. The host still owes its delivery."""
 
-    __slots__ = ("call",)
+    __slots__ = ("leaf",)
 
-    def __init__(self, call: Call) -> None:
-        self.call = call
+    def __init__(self, leaf: Leaf) -> None:
+        self.leaf = leaf
 
     @property
     def path(self) -> str:
-        """The path of the call that is cancelled."""
-        return self.call.step.path
+        """The path of the leaf that is cancelled."""
+        return self.leaf.path
 
     def __repr__(self) -> str:
-        return f"Cancel({self.call.step.path!r})"
+        return f"Cancel({self.leaf.path!r})"
 
 
-Command = Call | Cancel
+class Respond:
+    """The command to answer the caller now, with a value or with the failure. Nothing is delivered for it."""
+
+    __slots__ = ("failure", "headers", "payload", "status")
+
+    def __init__(
+        self, payload: Payload, status: int = 200, headers: bytes = b"", failure: Failure | None = None
+    ) -> None:
+        self.payload = payload
+        self.status = status
+        self.headers = headers
+        self.failure = failure
+
+    path = ""
+
+    def __repr__(self) -> str:
+        return f"Respond({self.status})"
+
+
+Command = Call | Sleep | Cancel | Respond
+
+
+class Watcher(Node, eq=False, kw_only=True):
+    """Something that is told when a node ends, and decides when it has ended itself."""
+
+    def told(self, run: Scheduler, node: Node) -> None:
+        """A node that this waits for has ended."""
+        raise AssertionError("a watcher decides for itself")
 
 
 class Join(Node, eq=False, kw_only=True):
@@ -136,7 +199,10 @@ class Fiber(Node, eq=False, kw_only=True):
 class Scheduler:
     """Runs fibers until all wait, and collects the commands they issue."""
 
-    __slots__ = ("_commands", "_ready", "_withdrawn", "turn")
+    # What differs in few runs only is no slot, so that a run like most does not pay for setting it.
+    __slots__ = ("__dict__", "_commands", "_ready", "_withdrawn", "turn")
+
+    hard = False  # whether cancelling takes undo calls, too
 
     def __init__(self) -> None:
         self._ready: deque[Fiber] = deque()
@@ -156,9 +222,9 @@ class Scheduler:
         self.wake(fiber)
         return fiber
 
-    def call(self, scope: Fiber, step: LinkedCall, payload: Payload, trail: Trail | None) -> Call:
+    def call(self, scope: Fiber, step: LinkedCall, payload: Payload, frame: Frame | None) -> Call:
         """Prepare a call; it is issued when the advance ends. In a cancelled scope it ends at once, unissued."""
-        leaf = Call(scope, step=step, payload=payload, trail=trail, turn=self.turn)
+        leaf = Call(scope, step=step, payload=payload, frame=frame, turn=self.turn)
         if scope.reason is None:
             scope.open[leaf] = None
             self._commands.append(leaf)
@@ -166,17 +232,32 @@ class Scheduler:
             leaf.ended, leaf.error = True, Cancelled(scope.reason)
         return leaf
 
+    def sleep(self, scope: Fiber, path: str, seconds: float) -> Sleep:
+        """Prepare a sleep, as `call` does a call."""
+        leaf = Sleep(scope, path=path, seconds=seconds, turn=self.turn)
+        if scope.reason is None:
+            scope.open[leaf] = None
+            self._commands.append(leaf)
+        else:
+            leaf.ended, leaf.error = True, Cancelled(scope.reason)
+        return leaf
+
+    def respond(self, command: Respond) -> None:
+        """Have the caller answered when the advance ends."""
+        self._commands.append(command)
+
     def cancel_nodes(self, nodes: Sequence[Node], reason: Reason) -> None:
         """Cancel nodes and everything below them; those that have ended are left alone."""
         for node in nodes:
             if node.ended:
                 continue
-            if isinstance(node, Call):
-                self._cancel_call(node, reason)
+            if isinstance(node, Call | Sleep):
+                if self.hard or not node.shielded:
+                    self._cancel_leaf(node, reason)
             elif isinstance(node, Fiber):
                 self._cancel_fiber(node, reason)
 
-    def _cancel_call(self, leaf: Call, reason: Reason) -> None:
+    def _cancel_leaf(self, leaf: Leaf, reason: Reason) -> None:
         if leaf.turn == self.turn:
             self._withdrawn = leaf.cancelled = True
             self.end(leaf, EMPTY, Cancelled(reason))
@@ -185,10 +266,11 @@ class Scheduler:
             self._commands.append(Cancel(leaf))
 
     def _cancel_fiber(self, fiber: Fiber, reason: Reason) -> None:
-        if fiber.reason is not None:
+        if fiber.reason is not None and not self.hard:
             return
-        fiber.reason = reason
-        # A fiber with nothing open is in the ready queue already, and meets `Cancelled` when its turn comes.
+        fiber.reason = fiber.reason or reason
+        if not fiber.open:  # it is about to run, or waits for what is another's; it meets `Cancelled` then
+            self.wake(fiber)
         self.cancel_nodes(list(fiber.open), reason)
 
     def wake(self, fiber: Fiber) -> None:
@@ -199,14 +281,14 @@ class Scheduler:
 
     # How nodes end.
 
-    def fail_call(self, leaf: Call, outcome: Outcome) -> None:
+    def fail_leaf(self, leaf: Leaf, outcome: Outcome) -> None:
         """End a leaf with an outcome that is not `ok`."""
         if leaf.cancelled and not outcome.status:  # an answer that is already there counts
             scope = leaf.scope
             self.end(leaf, EMPTY, Cancelled((scope.reason if scope else None) or "cancelled"))
         else:
             reason: Reason = "overloaded" if outcome.overloaded else "failed"
-            failure = Failure(reason, outcome, leaf.step.path, leaf.step.function)
+            failure = Failure(reason, outcome, leaf.path, leaf.function)
             self.end(leaf, EMPTY, StepFailed(failure))
 
     def end(self, node: Node, value: Payload, error: BaseException | None) -> None:
@@ -224,16 +306,23 @@ class Scheduler:
                     self.wake(scope)
                 return
         waiter = node.waiter
-        if type(waiter) is Join:
-            waiter.pending -= 1
-            waiter.failed = waiter.failed or error is not None
-            if waiter.ended or (waiter.pending and not (waiter.eager and waiter.failed)):
+        kind = type(waiter)
+        if kind is Join:
+            join = cast("Join", waiter)
+            join.pending -= 1
+            join.failed = join.failed or error is not None
+            if join.ended or (join.pending and not (join.eager and join.failed)):
                 return
-            waiter.ended = True
-            waiter = waiter.waiter
-        if type(waiter) is Fiber and not waiter.queued:
-            waiter.queued = True
-            self._ready.append(waiter)
+            join.ended = True
+            waiter = join.waiter
+            kind = type(waiter)
+        if kind is Fiber:
+            fiber = cast("Fiber", waiter)
+            if not fiber.queued:
+                fiber.queued = True
+                self._ready.append(fiber)
+        elif waiter is not None:
+            cast("Watcher", waiter).told(self, node)
 
     def _coroutine_done(self, fiber: Fiber, value: Payload, error: BaseException | None) -> None:
         if not fiber.open:
@@ -285,7 +374,7 @@ class Scheduler:
         self._commands = []
         if self._withdrawn:
             self._withdrawn = False
-            return [command for command in commands if isinstance(command, Cancel) or not command.ended]
+            return [command for command in commands if isinstance(command, Cancel | Respond) or not command.ended]
         return commands
 
 

@@ -1,44 +1,74 @@
-"""The trail: what has been done in a scope, in order of completion, so that it can be undone in reverse."""
+"""The trail: what has been done in a scope, in order of completion, and how it is undone in reverse."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
 
-from legato.errors import NotJSON
-from legato.model.outcome import Outcome
-from legato.model.payload import JSON, Payload
+from legato.errors import LegatoError, NotJSON
+from legato.kernel.scheduler import Call, Fiber, Join, Node, StepFailed
+from legato.model.outcome import Failure, Outcome
+from legato.model.payload import EMPTY, JSON, Payload
 
 if TYPE_CHECKING:
-    from legato.kernel.program import LinkedCall
+    from legato.kernel.frame import Frame
+    from legato.kernel.run import Run
+
+# Of what was undone: the undo's path, and whether it succeeded.
+Undone = list[tuple[str, bool]]
 
 
 class Done:
     """A call that was done, or maybe done: what was sent and, if known, what came back."""
 
-    __slots__ = ("result", "sent", "step")
+    __slots__ = ("call", "result")
 
-    def __init__(self, step: LinkedCall, sent: Payload, outcome: Outcome) -> None:
-        self.step = step
-        self.sent = sent
+    def __init__(self, call: Call, outcome: Outcome) -> None:
+        self.call = call
         self.result = outcome.payload if outcome.kind == "ok" else None
+
+    @property
+    def frame(self) -> Frame | None:
+        """The scope in which it was done."""
+        return self.call.frame
+
+    @property
+    def sent(self) -> Payload:
+        """What it was sent."""
+        return self.call.payload
 
     def arguments(self) -> Payload:
         """`{"sent": ..., "result": ...}`, the result null if it is not known (contract 1)."""
         result = b"null" if self.result is None else _part(self.result)
-        body = b'{"sent":' + _part(self.sent) + b',"result":' + result + b"}"
+        body = b'{"sent":' + _part(self.call.payload) + b',"result":' + result + b"}"
         return Payload(JSON, (body,), len(body))
 
 
 class Together:
-    """The trails of a parallel's branches: undone in parallel."""
+    """The trails of what was done side by side: undone so, too, `window` of them at a time, 0 for all at once."""
 
-    __slots__ = ("trails",)
+    __slots__ = ("trails", "window")
 
-    def __init__(self, trails: list[Trail]) -> None:
+    def __init__(self, trails: list[Trail], window: int = 0) -> None:
         self.trails = trails
+        self.window = window
 
 
-Trail = list[Done | Together]
+Closing = Callable[["Run", Fiber, "Failure | None"], Generator[Node, Any, None]]
+
+
+class Within:
+    """The trail of a flow within, and its `close`, which is due when it was cut off: what it does at its end."""
+
+    __slots__ = ("close", "trail")
+
+    def __init__(self, trail: Trail, close: Closing | None) -> None:
+        self.trail = trail
+        self.close = close
+
+
+Trail = list[Done | Together | Within]
 
 
 def _part(payload: Payload) -> bytes:
@@ -46,3 +76,67 @@ def _part(payload: Payload) -> bytes:
         return payload.json()
     except NotJSON:
         return payload.lenient_json()  # an undo must get through whatever it was that the function answered
+
+
+def unwind(
+    run: Run, fiber: Fiber, trail: Trail, undone: Undone, since: int = 0, why: Failure | None = None
+) -> Generator[Node, Any, Payload]:
+    """Undo what the trail holds from `since` on, last first; one that fails does not keep the others from being undone.
+
+    `why` is what undo calls see as `error`. What is undone leaves the trail, so that a fiber which is cancelled
+    meanwhile leaves the rest for its run to undo.
+    """
+    while len(trail) > since:
+        entry = trail[-1]
+        if isinstance(entry, Done):
+            yield from _undo(run, fiber, entry, undone, trail, why)
+        elif isinstance(entry, Within):
+            yield from unwind(run, fiber, entry.trail, undone, 0, why)
+            trail.pop()
+            if entry.close is not None:
+                yield from entry.close(run, fiber, why)
+        else:
+            yield from _side_by_side(run, fiber, entry, undone, why)
+            if any(entry.trails):
+                break  # cancelled: the rest is the run's
+            trail.pop()
+    return EMPTY
+
+
+def _side_by_side(
+    run: Run, fiber: Fiber, entry: Together, undone: Undone, why: Failure | None
+) -> Generator[Node, Any, None]:
+    waiting = deque([trail for trail in reversed(entry.trails) if trail])
+
+    def work(own: Fiber) -> Generator[Node, Any, Payload]:
+        while waiting:
+            yield from unwind(run, own, waiting.popleft(), undone, 0, why)
+        return EMPTY
+
+    workers = [run.spawn(fiber, work) for _ in range(min(entry.window or len(waiting), len(waiting)))]
+    yield Join.of(workers, eager=False)
+
+
+def _undo(
+    run: Run, fiber: Fiber, entry: Done, undone: Undone, trail: Trail, why: Failure | None
+) -> Generator[Node, Any, None]:
+    undo = entry.call.step.undo
+    assert undo is not None
+    trail.pop()
+    try:
+        leaf = undo.of(run, fiber, entry, why)
+    except LegatoError as error:  # its own input could not be made
+        path = f"{entry.call.path}/undo"
+        undone.append((path, False))
+        run.undo_failed(Failure("mistake", Outcome("unknown", detail=str(error)), path, undo.linked.function))
+        return
+    if leaf.ended:
+        trail.append(entry)  # the fiber is cancelled, and the run's to go on with
+        yield leaf
+    try:
+        yield leaf
+    except StepFailed:
+        pass  # what the function said is the host's to log
+    finally:
+        # By the leaf, not by how the await ended: an answer that came in spite of a hard cancel counts.
+        undone.append((leaf.path, leaf.error is None))

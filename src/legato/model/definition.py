@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import msgspec
 
 from legato.model.flow import Flow
@@ -13,7 +16,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """A flow, or the name of one that is broken, with where it came from.
 
     `shadows` are the origins of others by this name, which it hides. `note` says what an operator should know of one
-    that works: that its store has lost it, say. `draft` is the source's.
+    that works: that its store has lost it, say. `draft` is the source's. `warnings` are what may be meant, and probably
+    is not. `code` is the Python code of a flow that was built in Python, by the names that its steps give it.
     """
 
     name: str
@@ -21,9 +25,11 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | None = None
     flow: Flow | None = None
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     shadows: tuple[str, ...] = ()
     note: str = ""
     draft: bool = False
+    code: Mapping[str, Callable[..., Any]] = {}
 
     @property
     def state(self) -> str:

@@ -7,72 +7,47 @@ from typing import Literal
 
 import msgspec
 
+from legato.model.mapping import Mapping
 from legato.model.policy import Retry
+from legato.model.steps import Step
 
 MAX_STEPS = 10_000  # contract 9: a flow larger than this is a program in disguise
 MAX_DEPTH = 50  # contract 9: nesting; keeps recursion over a definition far from Python's own limit
 MAX_BRANCHES = 256  # contract 9: fan-out of one parallel; wider work is a foreach with a window
+MAX_ITEMS = 1_000_000  # contract 9: items of one foreach
+MAX_WINDOW = 1_000  # items of one foreach in flight: beyond it, connections to one function are the limit anyway
 
 
-class UndoCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The call that compensates another; it posts `{"sent": ..., "result": ...}`."""
+class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the result or the failure is posted when the run has ended. Its host is fixed; the rest is a template."""
 
-    function: str
+    url: str
+    when: Literal["always", "success", "failure"] = "always"
     timeout: float | None = None
     retry: Retry | None = None
-
-
-class CallStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call"):
-    """Call a function with the current value; its answer is the next value.
-
-    `timeout` (seconds) bounds one attempt. `forward` passes on the caller's sub-path and query: to a `pipeline`'s step
-    with the method by fnkit's rule, as a `request` with the caller's own.
-    """
-
-    function: str
-    id: str = ""
-    method: str = "POST"
-    path: str = ""
-    timeout: float | None = None
-    retry: Retry | None = None
-    idempotent: bool = False
-    undo: UndoCall | None = None
-    forward: Literal["", "pipeline", "request"] = ""
-
-
-class SequenceStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="steps"):
-    """Steps one after another, the value threading through."""
-
-    steps: tuple[Step, ...]
-    id: str = ""
-
-
-class ParallelStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="parallel"):
-    """Named branches at once, each with the same value; the results become one object in declared order.
-
-    `lenient` joins as fnkit does: what is not JSON becomes a string.
-    """
-
-    branches: dict[str, Step]
-    id: str = ""
-    lenient: bool = False
-
-
-Step = CallStep | SequenceStep | ParallelStep
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A named, versioned composition of steps.
 
-    `timeout` (seconds) bounds the whole run. `dialect` says whose answers the caller expects.
+    `timeout` (seconds) bounds the whole run. `input` is a JSON Schema. `code` names the Python code of a code-first
+    flow (`module:qualname`), which has no steps of its own. `dialect` says whose answers the caller expects.
     """
 
     name: str
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = ()
     description: str = ""
     timeout: float | None = None
     on_disconnect: Literal["", "cancel", "finish"] = ""
     dialect: Literal["native", "fnkit", "direct"] = "native"
+    durable: bool = False
+    answer_within: float | None = None
+    input: dict[str, object] | bool | None = None
+    output: Mapping | None = None
+    on_failure: tuple[Step, ...] = ()
+    finally_: tuple[Step, ...] = msgspec.field(default=(), name="finally")
+    callback: Callback | None = None
+    code: str = ""
 
     @property
     def version(self) -> str:

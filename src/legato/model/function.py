@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from legato.model.policy import Breaker
+
 Builtin = Literal["echo", "fail", "slow"]
 
 
@@ -14,7 +16,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
 
     `timeout` (seconds) bounds one attempt. `idempotent` says that calling twice does no harm; `keyed` that the
     function honours `Idempotency-Key`. `connections` bounds connections to it; `ca` is a file of trusted
-    certificates for `https`.
+    certificates for `https`. `breaker` refuses calls while the function fails, `concurrency` is how many calls of it
+    may be in flight, 0 for any number; more wait their turn.
     """
 
     name: str
@@ -26,3 +29,5 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     keyed: bool = False
     connections: int = 256
     ca: str = ""
+    breaker: Breaker | None = None
+    concurrency: int = 0

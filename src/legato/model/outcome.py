@@ -13,7 +13,7 @@ import msgspec
 from legato.model.payload import EMPTY, Payload
 
 Kind = Literal["ok", "refused", "retryable", "unknown", "cancelled"]
-Reason = Literal["failed", "deadline", "cancelled", "disconnect", "overloaded", "mistake"]
+Reason = Literal["failed", "deadline", "cancelled", "disconnect", "overloaded", "mistake", "stated"]
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 503})
 
@@ -24,7 +24,8 @@ class Outcome(msgspec.Struct, eq=False, gc=False):
     `status` is the function's HTTP status, 0 when no answer came. `detail` says in words what went wrong;
     `retry_after` is the function's wish in seconds; `overloaded` marks a refusal by our own limits. `maybe_done` is
     set by the host when an earlier attempt of the same call ended `unknown`: a refusal of the second attempt says
-    nothing about the first. `private` is for the log alone.
+    nothing about the first. `private` is for the log alone. `shared` are values (JSON) that Python code shares with the
+    steps after it, None for one that it deleted.
     """
 
     kind: Kind
@@ -35,6 +36,7 @@ class Outcome(msgspec.Struct, eq=False, gc=False):
     overloaded: bool = False
     maybe_done: bool = False
     private: str = ""
+    shared: dict[str, bytes | None] | None = None
 
     @property
     def effect_possible(self) -> bool:
@@ -60,10 +62,11 @@ class Failure:
     """Why a step, and with it its flow, ended without a value.
 
     `siblings` are the branches of a parallel that had failed of themselves when it ended, this one included.
-    `undo` lists what was compensated once the run has ended: (path, whether it succeeded).
+    `undo` lists what was compensated once the run has ended: (path, whether it succeeded). `answer` is the status
+    that the caller is to get, 0 for what follows from the reason; `said` what the flow's own `on_failure` says to it.
     """
 
-    __slots__ = ("function", "outcome", "path", "reason", "siblings", "undo")
+    __slots__ = ("answer", "function", "outcome", "path", "reason", "said", "siblings", "undo")
 
     def __init__(
         self,
@@ -79,6 +82,14 @@ class Failure:
         self.function = function
         self.siblings = siblings
         self.undo: list[tuple[str, bool]] = []
+        self.answer = 0
+        self.said: Payload | None = None
+
+    def beside(self, siblings: tuple[Failure, ...]) -> Failure:
+        """The same with the failures of the branches beside it."""
+        failure = Failure(self.reason, self.outcome, self.path, self.function, siblings)
+        failure.undo, failure.answer = self.undo, self.answer
+        return failure
 
     def __repr__(self) -> str:
         return f"Failure({self.reason!r}, {self.path!r}, {self.outcome!r})"

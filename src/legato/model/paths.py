@@ -1,18 +1,18 @@
 """How steps get their ids (contract 2): by position and by what the author wrote, never by a counter of a run.
 
-An id is unique within its scope: the flow, or one branch of a parallel. Nested sequences share their scope.
+An id is unique within its scope: the flow, one branch, one node, one item, one case. Nested sequences share their scope.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from legato.model.flow import CallStep, ParallelStep, SequenceStep, Step
-from legato.model.names import expression_name
+from legato.model.names import NAME, expression_name
+from legato.model.steps import CallStep, FlowStep, PublishStep, PythonStep, SequenceStep, Step, WaitStep
 
 
 def steps_in_scope(steps: Sequence[Step]) -> Iterator[Step]:
-    """The steps that share one scope, in document order; the branches of a parallel are scopes of their own."""
+    """The steps that share one scope, in document order; what else has steps inside makes scopes of its own."""
     for step in steps:
         yield step
         if isinstance(step, SequenceStep):
@@ -20,16 +20,28 @@ def steps_in_scope(steps: Sequence[Step]) -> Iterator[Step]:
 
 
 def natural_id(step: Step) -> str:
-    """The id before collisions: the explicit one, else the function's name, else the kind of step."""
+    """The id before collisions: the explicit one, else the name of what is called, else the kind of step."""
     if step.id:
         return step.id
     match step:
         case CallStep():
             return step.function
-        case SequenceStep():
-            return "steps"
-        case ParallelStep():
-            return "parallel"
+        case FlowStep():
+            return step.flow
+        case PythonStep():
+            return _python_id(step.python)
+        case WaitStep():
+            return step.wait
+        case PublishStep():
+            return "publish"
+        case _:
+            return str(type(step).__struct_config__.tag)
+
+
+def _python_id(python: str) -> str:
+    """The name of the code where it can be an id: `shop.flows:add_vat` is `add_vat`."""
+    name = python.rpartition(":")[2].rpartition(".")[2].strip("_").lower()
+    return name if NAME.fullmatch(name) else "python"
 
 
 class Scope:
@@ -56,6 +68,12 @@ class Scope:
         self._last[base] = n
         self._taken.add(expression_name(candidate))
         return candidate
+
+
+def scope_ids(steps: Sequence[Step]) -> list[str]:
+    """The ids of all steps that share a scope, in document order."""
+    scope = Scope(steps)
+    return [scope.id_of(step) for step in steps_in_scope(steps)]
 
 
 def branch_ids(branches: Mapping[str, Step]) -> dict[str, str]:

@@ -69,6 +69,11 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
         media = self.content_type.split(b";", 1)[0].strip().lower()
         return media == JSON or media.endswith(b"+json")
 
+    @property
+    def is_undeclared(self) -> bool:
+        """Whether the media type says nothing of what is inside."""
+        return self.assumed or self.content_type.split(b";", 1)[0].strip().lower() in _UNDECLARED
+
     def json(self) -> bytes:
         """The body as a part of a JSON document: checked, not decoded.
 
@@ -93,7 +98,7 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
             check_json(body)
             return body
         media = self.content_type.split(b";", 1)[0].strip().lower()
-        if self.assumed or media in _UNDECLARED:
+        if self.is_undeclared:
             try:
                 check_json(body)
                 return body

@@ -35,6 +35,27 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return delay if retry_after is None else max(delay, min(retry_after, self.max_backoff))
 
 
+class Hedge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The same attempt started again, `attempts` times in all, `delay` seconds apart; the first good answer counts.
+
+    Only for calls that may be repeated. The losers are aborted.
+    """
+
+    delay: float = 0.1
+    attempts: int = 2
+
+
+class Breaker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When calls of a function are refused unsent: after `failures` in a row within `within` seconds, for `open`.
+
+    Then one call is let through; if it goes well, all are (Nygard, Release It!, 5.2).
+    """
+
+    failures: int = 5
+    within: float = 60.0
+    open: float = 10.0
+
+
 NO_RETRY = Retry()
 UNDO_RETRY = Retry(attempts=10)
 

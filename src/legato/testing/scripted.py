@@ -14,11 +14,11 @@ from typing import Literal
 
 import msgspec
 
-from legato.model.flow import CallStep
 from legato.model.function import Function
 from legato.model.outcome import Kind, Outcome
 from legato.model.payload import EMPTY, Payload, json_payload
 from legato.model.policy import IDEMPOTENT_METHODS
+from legato.model.steps import CallStep
 from legato.ports import Attempt
 
 Event = tuple[Literal["begin", "abort", "settle"], str, int]

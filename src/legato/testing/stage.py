@@ -25,6 +25,7 @@ class Caller:
     rest = b""
     query = b""
     hops = 0
+    fields: Mapping[bytes, bytes] = {}
 
 
 class Ended:

@@ -55,7 +55,12 @@ class Token(Protocol):
     """What identifies an exchange to its sink; the pool keeps its own mark on it."""
 
     handle: object
-    sent: bool
+
+    @property
+    def sent(self) -> bool: ...
+
+    @sent.setter
+    def sent(self, sent: bool) -> None: ...
 
 
 T_contra = TypeVar("T_contra", bound=Token, contravariant=True)
