@@ -1,12 +1,14 @@
 # Everything that is done with this project. `make` lists it.
 #
 #   PYTHON=python3.12   which Python makes the virtualenv (3.11 or later)
-#   SECONDS=600         how long `make soak` sends requests
+#   SECONDS=600         how long `make soak` sends requests, and reads and runs random flows
 #   ARGS=--quick        what `make bench` passes on
+#   PROCESSES=1         in how many processes `make test` runs them; most of their time is waiting
 
 PYTHON ?= python3
 SECONDS ?= 600
 ARGS ?=
+PROCESSES ?= 3
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -38,7 +40,7 @@ demo: $(STAMP) ## start sample functions and a gateway, show requests and their 
 
 test: $(STAMP) ## run the tests
 	@echo "==> tests"
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n $(PROCESSES) --dist loadfile
 
 check: lint docs test ## everything that CI checks: format, lint, types, imports, docs, tests
 
@@ -65,16 +67,18 @@ $(BENCH_STAMP): $(STAMP)
 	@$(PIP) install --quiet -c constraints.txt -e '.[dev,bench]'
 	@touch $@
 
-bench: $(BENCH_STAMP) ## measure what a request costs, beside peers (Linux; needs wrk and nginx; about five minutes)
+bench: $(BENCH_STAMP) ## measure what a request costs, beside peers (Linux; needs wrk and nginx; about six minutes)
 	@command -v bun >/dev/null || test -e bench/.cache/node_modules/@oven || $(PY) -m bench --fetch \
 		|| echo "==> no Bun: it is left out of the comparison"
 	@$(PY) -m bench $(ARGS)
 
-soak: $(STAMP) ## long campaigns: random flows against the model, random requests for SECONDS (600)
+soak: $(STAMP) ## long campaigns: random flows against the model, random requests and texts for SECONDS (600) each
 	@echo "==> random flows"
 	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest tests/kernel tests/hosts tests/model tests/formats
 	@echo "==> random requests for $(SECONDS) seconds"
 	@$(PY) -m tests.soak.fuzz_http --seconds $(SECONDS)
+	@echo "==> random texts for $(SECONDS) seconds"
+	@$(PY) -m tests.soak.fuzz_language --seconds $(SECONDS)
 
 clean: ## remove everything that was made here: the virtualenv, caches, what the benchmark fetched
 	@rm -rf $(VENV) $(STAMP) $(BENCH_STAMP) .pytest_cache .ruff_cache .hypothesis .import_linter_cache bench/.cache

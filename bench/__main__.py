@@ -13,7 +13,7 @@ from types import FrameType
 
 from bench import contenders, report
 from bench.machine import Machine, Unfit, prepare
-from bench.measures import bodies, cpu, features, latency, memory, proof
+from bench.measures import bodies, cpu, features, language, latency, memory, proof
 from bench.plan import NORMAL, PARTS, QUICK
 from bench.result import Section
 from bench.stage import Stage, StartFailed
@@ -21,6 +21,7 @@ from bench.stage import Stage, StartFailed
 MEASURES = {
     "cpu": cpu.measure,
     "features": features.measure,
+    "language": language.measure,
     "latency": latency.measure,
     "memory": memory.measure,
     "bodies": bodies.measure,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-PARTS = ("cpu", "features", "latency", "memory", "bodies")
+PARTS = ("cpu", "features", "language", "latency", "memory", "bodies")
 PATHS = {"sequence": "/seq", "parallel": "/par"}
 TOKEN = "bench-token"
 HEADERS = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
@@ -44,5 +44,12 @@ CPU_LIMITS: dict[tuple[str, str], tuple[float, float | None]] = {
     ("parallel", "go"): (0.65, None),
     ("parallel", "aiohttp"): (0.25, None),
 }
+# Flows of bench/legato over a built-in function that echoes: the same three calls without and with a condition and a
+# mapping. Both answer with what was asked.
+COMPOSED = {"plain": "/plain", "mapped": "/mapped"}
+COMPOSED_LIMIT = 1.5  # CPU per request of `mapped` over that of `plain`, at most
+STEPS = (1, 10, 100, 1000)  # of a sequence
+ITEMS = (10, 100, 1000, 10_000, 100_000)  # of a foreach
+LINEAR_LIMIT = 1.5  # CPU of one step, or of one item, over the least among all sizes, at most
 BODY_SIZES = {"100 B": 100, "1 KB": 1000, "10 KB": 10_000, "100 KB": 100_000, "1 MB": 1_000_000, "10 MB": 10_000_000}
 BODY_LIMITS = {"1 MB": 1.3}

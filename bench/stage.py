@@ -12,7 +12,7 @@ from typing import Self
 from bench.contenders import CONTENDERS, Absent, Contender
 from bench.functions import nginx
 from bench.machine import Machine
-from bench.plan import HEADERS, PATHS, Plan
+from bench.plan import COMPOSED, HEADERS, PATHS, Plan
 from bench.process import ROOT, Launch, Running, free_port
 
 START_LIMIT = 30.0
@@ -102,7 +102,7 @@ class Stage:
 
 
 def path_of(name: str, kind: str) -> str:
-    return CONTENDERS[name].prefix + PATHS[kind]
+    return CONTENDERS[name].prefix + {**PATHS, **COMPOSED}[kind]
 
 
 def wait_for(running: Running) -> None:

@@ -8,7 +8,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -38,6 +38,7 @@ from legato.model.outcome import Failure
 from legato.model.payload import Payload
 from legato.model.problem import Problem
 from legato.model.settings import Settings
+from legato.model.walk import modules_of
 from legato.orchestrator import Orchestrator
 from legato.ports import Connector, DefinitionStore
 from legato.stores.files import FileStore
@@ -74,7 +75,13 @@ class App:
         self.metrics = Metrics()
         self.wheel = Wheel()
         self.http = HttpConnector(self.wheel, settings.limits.answer_body)
-        self.python = PythonConnector(shows_errors=settings.dev)
+        given = list(given)
+        modules = {
+            *settings.python_modules,
+            *(module for each in given if each.flow for module in modules_of(each.flow)),
+        }
+        may_name = functools.partial(is_nameable, Path(settings.folder), modules)
+        self.python = PythonConnector(shows_errors=settings.dev, may_name=may_name)
         self.connectors: dict[str, Connector] = {
             "http": self.http,
             "python": self.python,
@@ -328,6 +335,14 @@ def check_flows(settings: Settings, given: Iterable[Definition] = ()) -> Checked
         problems.append(Problem(file=str(folder), message="the folder of flows does not exist", remedy=remedy))
     flows = sorted(app.orchestrator.flows.items())
     return Checked(problems, [each for _, deployed in flows for each in deployed.warnings], len(flows))
+
+
+def is_nameable(folder: Path, modules: Collection[str], module: str) -> bool:
+    """Whether a definition may name code of a module: it is listed, below one that is, or in the settings' folder."""
+    if any(each in ("*", module) or module.startswith(f"{each}.") for each in modules):
+        return True
+    top = folder / module.partition(".")[0]
+    return top.with_suffix(".py").is_file() or top.is_dir()
 
 
 def listen_address(listen: str) -> tuple[str, str, int]:

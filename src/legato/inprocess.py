@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
@@ -34,6 +34,7 @@ from legato.model.payload import Payload
 from legato.model.settings import Settings
 from legato.model.source import Source
 from legato.model.steps import CallStep
+from legato.model.walk import functions_called
 from legato.orchestrator import Orchestrator
 from legato.ports import Connector, Target
 from legato.telemetry.log import Log
@@ -109,9 +110,10 @@ async def run(
     for each in flows:
         orchestrator.deploy(_definition(each))
     main = _definition(flow)
+    _check_given(main, functions or {})
     deployed = orchestrator.deploy(main)
     if deployed.bound is None:
-        raise DefinitionError("\n".join(map(str, deployed.problems)))
+        raise DefinitionError("\n".join([str(each) if each.line else each.message for each in deployed.problems]))
     bound, seconds = deployed.bound, timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     payload = payload_of(input)
     started: list[InlineRun] = []
@@ -140,13 +142,9 @@ def run_sync(
     timeout: float | timedelta | None = None,
 ) -> Any:
     """Run a flow where there is no event loop, as `run` does."""
-    work: Coroutine[Any, Any, Any] = run(flow, input, functions=functions, flows=flows, timeout=timeout)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    work.close()
-    raise LegatoError("there is an event loop already: write `await legato.run(...)`")
+    if asyncio._get_running_loop() is not None:  # pyright: ignore[reportPrivateUsage] - the only one that does not raise
+        raise LegatoError("there is an event loop already: write `await legato.run(...)`")
+    return asyncio.run(run(flow, input, functions=functions, flows=flows, timeout=timeout))
 
 
 async def _until(ended: asyncio.Future[InlineRun], started: Callable[[], list[InlineRun]]) -> None:
@@ -170,6 +168,18 @@ def _result(ended: InlineRun, flow: str) -> Any:
     if failure is not None:
         raise RunFailed(failure, flow, ended.id.decode())
     return decoded(ended.kernel.result)
+
+
+def _check_given(definition: Definition, functions: Mapping[str, object]) -> None:
+    """Raise DefinitionError for functions that are called and not given: all of them at once."""
+    called = () if definition.flow is None else functions_called(definition.flow)
+    if missing := [name for name in dict.fromkeys(called) if name not in functions]:
+        raise DefinitionError(_missing(missing, functions))
+
+
+def _missing(names: Iterable[str], functions: Mapping[str, object]) -> str:
+    wanted, given = ", ".join(f"`{name}`" for name in names), ", ".join(sorted(functions)) or "none"
+    return f"the flow calls {wanted}, for which no function is given (given are {given})"
 
 
 def _definition(flow: AnyFlow) -> Definition:
@@ -207,8 +217,7 @@ class _Fakes:
         """Find the function. Raises DefinitionError, which names those that are there."""
         name = function.name
         if name not in self._functions:
-            given = ", ".join(sorted(self._functions)) or "none"
-            raise DefinitionError(f"the flow calls `{name}`, for which no function is given (given are {given})")
+            raise DefinitionError(_missing([name], self._functions))
         return self._target(function, step, self._functions[name])
 
     def _target(self, function: Function, step: CallStep, fake: object) -> PythonTarget:

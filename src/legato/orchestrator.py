@@ -5,7 +5,7 @@ The gateway asks it by name and never chooses a host; it never sees HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from traceback import print_exception
 from typing import Any
 
@@ -13,6 +13,7 @@ import msgspec
 
 from legato.connectors.python import PythonConnector
 from legato.errors import DefinitionError, UnknownFlow
+from legato.formats import placed
 from legato.hosts.bound import BoundProgram
 from legato.hosts.guards import Guards
 from legato.hosts.inline import InlineHost
@@ -212,11 +213,11 @@ class Orchestrator:
             return Deployed(definition, None, definition.problems, definition.warnings)
         # Not `==`: the order of branches counts. What is within a flow may have changed without it.
         if before is not None and before.version == flow.version and not before.program.uses and not definition.code:
-            return Deployed(definition, before, (), definition.warnings)
+            return Deployed(definition, before, (), _warnings(definition, before))
         program, faults = linked(flow, self._flow_named, self._codes(flow, definition.code))
         uses = frozenset(program.uses)
-        problems = tuple(_problem(definition, fault) for fault in faults if not fault.warning)
-        if problems:
+        if any(not fault.warning for fault in faults):
+            problems = self._problems(definition, faults)
             return Deployed(definition, None, problems, definition.warnings, uses)
         try:
             bound = self._bind_program(program)
@@ -225,8 +226,14 @@ class Orchestrator:
                 file=definition.origin, message=str(error), remedy="mend its entry in `functions`, or its code"
             )
             return Deployed(definition, None, (problem,), definition.warnings, uses)
-        late = [Problem(file=definition.origin, message=text, remedy=remedy) for text, remedy in impatience(bound)]
-        return Deployed(definition, bound, (), (*definition.warnings, *late), uses)
+        return Deployed(definition, bound, (), _warnings(definition, bound), uses)
+
+    def _problems(self, definition: Definition, faults: Sequence[Fault]) -> tuple[Problem, ...]:
+        """Faults that only show among other flows and hosts, where they were written if that is known."""
+        source = definition.source
+        if source is not None and (found := placed(source, lambda flow: linked(flow, self._flow_named)[1])):
+            return tuple(found)
+        return tuple(_problem(definition, fault) for fault in faults if not fault.warning)
 
     def _bind(self, call: LinkedCall, code: Mapping[str, Callable[..., Any]]) -> Target:
         function = function_named(call.function, self._settings)
@@ -240,6 +247,12 @@ class Orchestrator:
             return connector.with_code(code) if code and isinstance(connector, PythonConnector) else connector
         kind = "builtin" if function.builtin else "callback" if function.name == CALLBACK else "http"
         return self._connectors[kind]
+
+
+def _warnings(definition: Definition, bound: BoundProgram) -> tuple[Problem, ...]:
+    """What may be meant: what its text shows, and what the functions' limits do."""
+    late = [Problem(file=definition.origin, message=text, remedy=remedy) for text, remedy in impatience(bound)]
+    return (*definition.warnings, *late)
 
 
 def _problem(definition: Definition, fault: Fault) -> Problem:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import pytest
 
 from tests.cli.commands import FUNCTIONS, invoke, project
 
@@ -10,7 +13,7 @@ from tests.cli.commands import FUNCTIONS, invoke, project
 def test_functions_without_an_entry_are_named_once(tmp_path: Path) -> None:
     steps = [{"call": "ecko", "undo": "unmail"}, {"parallel": {"a": "ecko", "b": {"steps": ["slow_"]}}}, "echo"]
     checked = invoke("check", str(project(tmp_path, {"a": steps, "b": ["ecko"]})))
-    assert checked.stdout == "2 flows: no problems\n"
+    assert checked.stdout == "2 flows: no problems, 3 warnings\n"
     assert checked.stderr.splitlines() == [
         "ecko has no entry in `functions` and is called at http://ecko:8080; did you mean `echo`?",
         "slow_ has no entry in `functions` and is called at http://slow_:8080; did you mean `slow`?",
@@ -65,3 +68,89 @@ def test_a_python_function_where_a_url_stands(tmp_path: Path) -> None:
     assert 'remedy: for Python write {python: "functions:greet"}\n' in told
     assert "remedy: for the built-in function write {builtin: echo}\n" in told
     assert told.count("begin it with http://") == 1
+
+
+# Warnings, and the report for programs.
+
+LOST = """\
+flow: order
+steps:
+  - graph:
+      first: echo
+      second: {call: echo, after: {first: order}}
+      third: {call: echo, after: second}
+  - {call: slow, retry: {attempts: 5}}
+"""
+
+
+@pytest.fixture
+def warned(tmp_path: Path) -> Path:
+    """A project with one flow, which has two warnings and no problem."""
+    project(tmp_path)
+    (tmp_path / "flows").mkdir(exist_ok=True)
+    (tmp_path / "flows" / "order.yaml").write_text(LOST)
+    return tmp_path
+
+
+def test_warnings_leave_the_exit_at_0(warned: Path) -> None:
+    checked = invoke("check", str(warned))
+    assert checked.stdout == "1 flow: no problems, 2 warnings\n"
+    file = warned / "flows" / "order.yaml"
+    first, source, remedy, second, _ = checked.stderr.splitlines()
+    assert first.startswith(f"warning: {file}:4:14: the value of node `first` is lost")
+    assert source == "    first: echo"
+    assert remedy.startswith("  remedy: ")
+    assert second.startswith(f"warning: {file}: slow: 5 attempts of 30 s each")
+
+
+def test_warnings_of_a_single_file(warned: Path) -> None:
+    checked = invoke("check", str(warned / "flows" / "order.yaml"))
+    assert checked.stdout == "1 flow: no problems, 1 warning\n"
+    assert "the value of node `first` is lost" in checked.stderr
+
+
+def test_problems_and_warnings_are_counted_apart(warned: Path) -> None:
+    (warned / "flows" / "bad.yaml").write_text("flow: bad\nsteps: [{cal: a}, {call: echo, tries: 3}]\n")
+    checked = invoke("check", str(warned), code=1)
+    assert checked.stdout == ""
+    assert checked.stderr.endswith("2 problems, 2 warnings\n")
+    assert "unknown kind of step `cal`" in checked.stderr
+    assert "unknown key `tries`" in checked.stderr or "`tries`" in checked.stderr
+
+
+def test_a_flow_that_is_not_there_is_a_problem_of_the_project(tmp_path: Path) -> None:
+    folder = project(tmp_path, {"a": [{"flow": "gone"}]})
+    checked = invoke("check", str(folder), code=1)
+    assert "gone" in checked.stderr
+    assert checked.stderr.endswith("1 problem\n")
+
+
+def test_as_json(warned: Path) -> None:
+    document = json.loads(invoke("check", str(warned), "--json").stdout)
+    assert (document["ok"], document["flows"], document["problems"]) == (True, 1, [])
+    lost, late = document["warnings"]
+    assert (lost["file"], lost["line"], lost["source"]) == (str(warned / "flows" / "order.yaml"), 4, "first: echo")
+    assert lost["remedy"]
+    assert "5 attempts" in late["detail"]
+
+
+def test_as_json_with_problems(tmp_path: Path) -> None:
+    folder = project(tmp_path / "project", {"a": ["ecko"], "b": ["missing"]})
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    checked = invoke("check", str(folder), str(empty), "--json", code=1)
+    document = json.loads(checked.stdout)
+    assert document["ok"] is False
+    assert document["flows"] == 2
+    assert ["No module named" in each["detail"] for each in document["problems"]] == [True, False]
+    assert "legato init" in document["problems"][1]["detail"]
+    assert document["warnings"][0]["detail"].startswith("ecko has no entry")
+    assert checked.stderr == ""
+
+
+def test_as_json_without_settings(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "legato.yaml").write_text("nonsense: 1\n")
+    document = json.loads(invoke("check", str(tmp_path), "--json", code=1).stdout)
+    assert document["problems"][0]["line"] == 1
+    assert document["flows"] == 0

@@ -224,3 +224,19 @@ def test_errors_are_shown_from_where_the_code_begins(capsys: pytest.CaptureFixtu
         assert "KeyError: 'x'" in shown
         assert "shop.py" in shown
         assert "connectors/python.py" not in shown
+
+
+@pytest.mark.parametrize(
+    ("python", "message"),
+    [
+        ("os:system", "a flow may name code of the settings' folder only"),
+        ("builtins:exec", "a flow may name code of the settings' folder only"),
+        (f"{HERE}:asyncio.run", "is code of"),
+    ],
+)
+def test_a_flow_names_code_of_its_own_place_only(python: str, message: str) -> None:
+    connector = PythonConnector(may_name=lambda module: module == HERE)
+    step = CallStep(function=python)
+    with pytest.raises(DefinitionError, match=message):
+        connector.bind(Function(name=python, python=python), step)
+    assert connector.bind(Function(name="trusted", python=python), step) is not None

@@ -21,6 +21,7 @@ from tests.kernel.flows import call, flow, par, seq
 GOOD = {
     "sequence": flow(call("echo"), call("echo"), call("echo")),
     "parallel": flow(par("p", a=call("echo"), b=call("echo"))),
+    "undoable branches": flow(par("p", a=call("echo", undo="echo"), b=seq(call("echo", undo="echo"), id="s"))),
     "undoable": flow(call("echo", undo="echo"), par("p", a=call("echo"), b=call("echo"))),
 }
 BAD = {

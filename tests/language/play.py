@@ -55,8 +55,9 @@ class Asked:
 class Functions:
     """A connector over Python values and callables; notes every call, and in `events` what happened in which order."""
 
-    def __init__(self, functions: Mapping[str, Function]) -> None:
+    def __init__(self, functions: Mapping[str, Function], notes: bool = True) -> None:
         self.functions = functions
+        self.notes = notes
         self.asked: list[Asked] = []
         self.in_flight = 0
         self.most_in_flight = 0
@@ -91,8 +92,9 @@ class Target:
         except NotJSON:
             value = attempt.payload
         loop = asyncio.get_running_loop()
-        everything.asked.append(Asked(attempt, value, self._step, loop.time() - everything.since))
-        everything.events.append(f"begin {attempt.path}")
+        if everything.notes:
+            everything.asked.append(Asked(attempt, value, self._step, loop.time() - everything.since))
+            everything.events.append(f"begin {attempt.path}")
         function = everything.functions.get(self._step.function, value)
         answer = function(value) if callable(function) else function
         act = (
@@ -110,7 +112,8 @@ class Target:
     def _settle(self, attempt: Attempt, act: Act) -> None:
         attempt.handle = None
         self._all.in_flight -= 1
-        self._all.events.append(f"end {attempt.path}")
+        if self._all.notes:
+            self._all.events.append(f"end {attempt.path}")
         outcome = act.outcome(attempt.payload)
         outcome.shared = getattr(act, "shared", None)
         attempt.settle(outcome)
@@ -237,11 +240,11 @@ def play(
 ) -> Played:
     """Run a flow to its end, in an event loop and a time of its own; `disturb` says what is done to it at which second.
 
-    `record` false spares the checks and the replay, for runs that are large.
+    `record` false spares the checks, the replay and the notes of calls, for runs that are large.
     """
     others = {name: flow_of(other, name) if isinstance(other, str) else other for name, other in (flows or {}).items()}
     flow = flow_of(text) if isinstance(text, str) else text
-    connector = Functions(functions or {})
+    connector = Functions(functions or {}, record)
     bound = BoundProgram(link(flow, others.get), connector.bind, Metrics(), timeout)
     payload = value if isinstance(value, Payload) else _json(value)
     stage = partial(_stage, bound, connector, payload, caller or Caller(), patience, disturb or {})

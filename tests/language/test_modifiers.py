@@ -39,7 +39,7 @@ def looked(step: str, functions: dict[str, Any] | None = None, **keywords: Any) 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_combination_on_every_kind(kind: str) -> None:
-    """`when` sees the value before `input`; `input` is what the step gets, `output` of what it left; on_error of all."""
+    """`when` sees the value before `input`, the step gets its `input`, `output` is of what it left."""
     either = (False, True)
     for combination in product((None, True, False), either, either, either, either, ("", "skip", "value", "steps")):
         check(kind, *combination)
@@ -190,7 +190,8 @@ def test_an_undo_that_has_begun_is_not_cut_off_by_a_timeout() -> None:
     assert (played.error.reason, played.error.path) == ("deadline", "it")
     assert played.functions.aborted == []
     assert [path for path in played.paths if "undo" in path] == ["it.steps.b/undo", "it.steps.a/undo"]
-    assert [done for _, done in played.error.undo] == [True, True] or played.error.undo == []
+    assert played.error.undo == []  # what was undone was so because of `bad`
+    assert 4 <= played.took < 4.1
 
 
 @pytest.mark.parametrize("then", ["work", "{set: 1}", "{sleep: 1ms}"])

@@ -53,7 +53,7 @@ def test_a_body_that_is_not_what_it_declares_is_refused(body: bytes, encoding: b
 
 
 def test_what_follows_the_end_is_refused() -> None:
-    for encoding, body in ((b"gzip", gzip.compress(b"1")), (b"deflate", zlib.compress(b"1"))):
+    for encoding, body in ((b"gzip", gzip.compress(b"1", mtime=0)), (b"deflate", zlib.compress(b"1"))):
         for more in (b"garbage", body):  # a second member, which would be lost without a word
             with pytest.raises(NotJSON, match="goes on after its end"):
                 encoded(body + more, encoding).json()
@@ -87,5 +87,5 @@ def test_as_much_as_an_answer_may_have_is_read() -> None:
 def test_lenient_json_of_what_cannot_be_decoded_keeps_the_bytes() -> None:
     assert encoded(b"plain", b"gzip").lenient_json() == b'"plain"'
     assert encoded(b"\xff", b"br").lenient_json() == b'"/w=="'
-    assert encoded(gzip.compress(b"{}"), b"gzip").lenient_json() == b"{}"
-    assert encoded(gzip.compress(b"{}"), b"gzip", b"text/plain").lenient_json() == b'"{}"'
+    assert encoded(gzip.compress(b"{}", mtime=0), b"gzip").lenient_json() == b"{}"
+    assert encoded(gzip.compress(b"{}", mtime=0), b"gzip", b"text/plain").lenient_json() == b'"{}"'

@@ -131,7 +131,9 @@ GRAPH = Flow(
                 "stock": GraphNode(step=call("reserve-stock", undo=UndoCall(function="release-stock"))),
                 "price": GraphNode(step=call("get-price", timeout=1.0)),
                 "tax": GraphNode(step=call("get-tax"), after={"price": Edge()}),
-                "pack": GraphNode(step=SequenceStep(steps=calls("box", "label")), after={"stock": Edge(), "tax": Edge()}),
+                "pack": GraphNode(
+                    step=SequenceStep(steps=calls("box", "label")), after={"stock": Edge(), "tax": Edge()}
+                ),
                 "audit": GraphNode(
                     step=SetStep(set=Shape(pick=("total", "tax"))),
                     after={
@@ -142,7 +144,10 @@ GRAPH = Flow(
                 ),
                 "mail": GraphNode(
                     step=call("send-email"),
-                    after={"pack": Edge(transform=Template(value={"weight": "${value.grams}"})), "price": Edge(order=True)},
+                    after={
+                        "pack": Edge(transform=Template(value={"weight": "${value.grams}"})),
+                        "price": Edge(order=True),
+                    },
                 ),
             },
         ),
@@ -210,7 +215,7 @@ HANDLERS = Flow(
 
 AWKWARD = Flow(
     name="awkward",
-    description='Everything that somebody could obey: <script>alert("&")</script> ]]> %%{init: {}}%% $$x$$ `y` \x1b[31m',
+    description='What somebody could obey: <script>alert("&")</script> ]]> %%{init: {}}%% $$x$$ `y` \x1b[31m',
     steps=(
         call(
             "get",

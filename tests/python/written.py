@@ -30,14 +30,15 @@ class Driven:
     def __init__(self, flow: Flow | CodeFlow, value: object = None, flows: Sequence[Flow | CodeFlow] = ()) -> None:
         self._flow, self._value, self._flows = flow, value, flows
         definitions = {each.name: each.definition() for each in (flow, *flows)}
-        self.run = Run(program_of(definitions, flow.name), Facts(id="run-1"))
+        self.run = Run(program_of(definitions, flow.name))
         self.leaves: dict[str, Leaf] = {}
         self.sent: dict[str, Any] = {}
         self.log: list[str] = []
         self.cancelled: list[str] = []
+        self.delivered: dict[str, Outcome] = {}
         self.responded: list[Respond] = []
-        self._deliveries: list[tuple[str, Outcome]] = []
-        self._take("start", self.run.start(EMPTY if value is None else json_payload(value)))
+        self._events: list[tuple[str, Outcome | None]] = []
+        self._take("start", self.run.start(EMPTY if value is None else json_payload(value), Facts(id="run-1")))
 
     @property
     def open(self) -> list[str]:
@@ -55,7 +56,8 @@ class Driven:
 
     def deliver(self, path: str, outcome: Outcome) -> Driven:
         """Deliver an outcome."""
-        self._deliveries.append((path, outcome))
+        self._events.append((path, outcome))
+        self.delivered[path] = outcome
         self._take(f"{path} {outcome.kind}", self.run.deliver(self.leaves[path], outcome))
         return self
 
@@ -65,6 +67,7 @@ class Driven:
 
     def cancel(self, reason: Any = "cancelled") -> Driven:
         """Cancel the run."""
+        self._events.append((reason, None))
         self._take(f"cancel {reason}", self.run.cancel(reason))
         return self
 
@@ -100,10 +103,10 @@ class Driven:
         return self.run.failure
 
     def replayed(self) -> Driven:
-        """The same deliveries to another run: it must issue the same."""
+        """The same events of another run: it must issue the same."""
         again = Driven(self._flow, self._value, self._flows)
-        for path, outcome in self._deliveries:
-            again.deliver(path, outcome)
+        for what, outcome in self._events:
+            again.cancel(what) if outcome is None else again.deliver(what, outcome)
         assert again.log == self.log
         return again
 

@@ -1,7 +1,7 @@
 """Runs a flow on the inline host, in time that only jumps, over functions that answer what they like, or not at all.
 
 Checked of every run: it ends within its time and its undo's, each leaf gets one delivery and a key of its own, the
-caller one answer, nothing is left, nothing escapes, who made a mistake is told at which step, and a replay does the same.
+caller one answer, nothing is left, nothing escapes, a mistake says at which step, and a replay does the same.
 """
 
 from __future__ import annotations

@@ -18,6 +18,17 @@ VALUES: list[Any] = [
     "x" * 5000, {"value": 1}, {"value": 1, "pick": "a"}, "\u2028", "\U0010ffff",
 ]  # fmt: skip
 
+# For keys of the language, values that most of them may have, and that are not their defaults.
+TELLING: dict[str, Any] = {
+    "description": "y", "timeout": "1s", "when": "${true}", "input": {"zz": 1}, "output": {"zz": 1}, "on_error": "skip",
+    "retry": {"attempts": 2}, "undo": "zz", "method": "PATCH", "path": "/zz", "query": {"zz": 1}, "id": "zz",
+    "headers": {"x-zz": "1"}, "encode": "form", "decode": "text", "success": 299, "return_status": True, "status": 504,
+    "idempotent": True, "hedge": "3s", "on_response": "m:f", "join": "any", "merge": "first", "concurrency": 3,
+    "tolerate": 7, "min_successful": 0, "collect": "outcomes", "attempts": 5, "backoff": "3s", "max_backoff": "1h",
+    "when_status": [502], "name": "zz", "delay": "3s", "on_failure": ["zz"], "finally": ["zz"], "callback": "http://h/zz",
+    "answer_within": "1s", "on_disconnect": "cancel", "after": {}, "steps": ["zz"], "call": "zz", "value": 1,
+}  # fmt: skip
+
 
 def places(tree: Any) -> Iterator[tuple[Any, Any]]:
     """Every (mapping or list, key or index) in a tree."""

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from legato.model.flow import Flow
+from legato.model.names import NAME
 from tests.soak import flow_texts, flow_trees
 from tests.soak.bombs import BOMBS, UNREADABLE
 from tests.soak.expression_texts import Expressions
@@ -51,7 +52,7 @@ class Campaign:
         self._case = ""
         self.kinds: list[Callable[[Random], str]] = [
             self.damaged_text, self.damaged_text, self.damaged_tree, self.damaged_tree, self.grammar, self.grammar,
-            self.grammar, self.unknown_key, self.expression, self.expression, self.expression,
+            self.grammar, self.unknown_key, self.unknown_key, self.expression, self.expression, self.expression,
         ]  # fmt: skip
 
     def run(self, seconds: float) -> None:
@@ -113,7 +114,7 @@ class Campaign:
         )
         tree = damaged(random, tree, other)
         name = tree.get("flow") if isinstance(tree, dict) else None
-        name = name if isinstance(name, str) and len(name) < 64 else "order"
+        name = name if isinstance(name, str) and NAME.fullmatch(name) else "order"
         try:
             text = json.dumps(tree)
             if random.random() < 0.3:

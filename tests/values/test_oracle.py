@@ -1,7 +1,8 @@
 """The interpreter against another implementation of CEL (PyPI: common-expression-language), on random expressions.
 
-Where CEL itself has an answer, ours is the same. What is ours alone (numbers that promote, texts measured in characters)
-and what the other one has not (errors that `exists` passes over, offsets of times, a minus too large) is pinned elsewhere.
+Where CEL itself has an answer, ours is the same. What is ours alone (numbers that promote, texts measured in
+characters) and what the other one has not (errors that `exists` passes over, offsets of times, a minus too large) is
+pinned elsewhere.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ integers = grown(
     st.sampled_from(
         ["value.i", "value.n", "value.z", "value.o.a", "value.is[0]", "value['i']", "value.missing", "value.o.missing",
          "size(value.is)", "size(value.s)", "value.none.size()", "value.os[1].k", "int(value.d)", "int('12')",
-         "9223372036854775807", "-value.i", "-(-value.n)", "value.is[value.os[0].k]", "value.is[9]", "value.os.filter(o, has(o.v)).size()"]
+         "9223372036854775807", "-value.i", "-(-value.n)", "value.is[value.os[0].k]", "value.is[9]",
+         "value.os.filter(o, has(o.v)).size()"]
     )
     | st.integers(-50, 50).map(str),
     lambda inner: infix(["+", "-", "*", "/", "%"], inner, inner) | choice(inner),
@@ -57,8 +59,8 @@ doubles = grown(
 
 texts = grown(
     st.sampled_from(
-        ["value.s", "value.t", "value.empty", "value.o.b.c", "value.ss[0]", "value.os[2].v", "'it\\'s'", '"x"', "r'\\d'",
-         "string(value.i)", "'''a'b'''", "'\\u0041\\n'"]
+        ["value.s", "value.t", "value.empty", "value.o.b.c", "value.ss[0]", "value.os[2].v", "'it\\'s'", '"x"',
+         "r'\\d'", "string(value.i)", "'''a'b'''", "'\\u0041\\n'"]
     ),
     lambda inner: infix(["+"], inner, inner) | choice(inner),
 )  # fmt: skip
@@ -72,7 +74,9 @@ def loops(items: str, body: Text) -> Text:
 
 compared = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 booleans: Text = grown(
-    st.sampled_from(["true", "false", "value.yes", "value.no", "has(value.o.b)", "value.missing", "value.s in value.ss"])
+    st.sampled_from(
+        ["true", "false", "value.yes", "value.no", "has(value.o.b)", "value.missing", "value.s in value.ss"]
+    )
     | st.builds(lambda a, op, b: f"({a} {op} {b})", integers, compared, integers)
     | st.builds(lambda a, op, b: f"({a} {op} {b})", doubles, compared, integers)
     | st.builds(lambda a, op, b: f"({a} {op} {b})", texts, compared, texts)
@@ -142,7 +146,9 @@ def ours(source: str) -> Any:
 def is_writable(value: Any) -> bool:
     if isinstance(value, dict):
         return all(map(is_writable, value.values()))
-    return all(map(is_writable, value)) if isinstance(value, list) else not isinstance(value, float) or math.isfinite(value)
+    if isinstance(value, list):
+        return all(map(is_writable, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 @given(integers | doubles | texts | booleans | lists | maps | moments)

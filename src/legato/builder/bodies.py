@@ -8,15 +8,18 @@ from typing import Any, cast
 from legato.builder.code import Code
 from legato.builder.written import Composed, Tree, Written, tree_of
 from legato.errors import DefinitionError
+from legato.formats.tree import MAX_DEPTH
 
 # A function's name, Python code, `Steps`, a `Graph`, a step as a file has it, or several of these one after another.
 Body = str | Callable[..., Any] | Composed | Mapping[str, object] | Sequence[Any]
 
 
-def block(body: Body, label: str) -> list[Tree]:
+def block(body: Body, label: str, depth: int = 0) -> list[Tree]:
     """The steps of a body, as a list in a file."""
+    if depth > MAX_DEPTH:
+        raise DefinitionError(f"{label}: nested deeper than {MAX_DEPTH} levels (split it)")
     if _is_list(body):
-        return [each for part in cast("Sequence[Body]", body) for each in block(part, label)]
+        return [each for part in cast("Sequence[Body]", body) for each in block(part, label, depth + 1)]
     if isinstance(body, Composed):
         tree = body.tree()
         return cast("list[Tree]", tree) if isinstance(tree, list) else [tree]

@@ -32,6 +32,7 @@ class CodeFlow:
         self._takes_value = _takes_value(function, model.name)
         self.name = model.name
         self.model = model
+        self._code: Mapping[str, Anything] = {model.code: self._begin}
         self.__doc__ = function.__doc__
 
     @property
@@ -41,8 +42,7 @@ class CodeFlow:
 
     def definition(self, origin: str = "") -> Definition:
         """The flow as a definition. `origin` says where it was found."""
-        code: Mapping[str, Anything] = {self.model.code: self._begin}
-        return Definition(name=self.name, origin=origin or self._file, flow=self.model, code=code)
+        return Definition(name=self.name, origin=origin or self._file, flow=self.model, code=self._code)
 
     def _begin(self, code: CodeRun, payload: Payload) -> Awaitable[Any]:
         context = Context(code, payload)

@@ -19,6 +19,7 @@ from legato.builder.written import Where, Written
 from legato.errors import DefinitionError, LegatoError, NotJSON
 from legato.kernel.code import payload_of
 from legato.kernel.code_run import CodeRun, Saga
+from legato.kernel.growth import Growth
 from legato.kernel.pending import Pending
 from legato.kernel.scheduler import Respond
 from legato.model.mapping import AS_IT_IS
@@ -108,19 +109,20 @@ class Context:
         **policy: Unpack[Policy],
     ) -> Pending:
         """Call Python code that may block, or wait for other things, in a thread or a task of its own."""
+        growth = self._growth()
         name = function if isinstance(function, str) else importable_name(function)
         if not name:
             shown = getattr(function, "__name__", repr(function))
             raise DefinitionError(f"`{shown}` cannot be found by its name (define it at the top of a module)")
         key = ("python", name, repr(policy))
-        linked = self._code.growth.find(key)
+        linked = growth.find(key)
         if linked is None:
             step = read_step(_written({"python": name, **spelled(policy, name)}, f"ctx.python({name!r})"))
             assert isinstance(step, PythonStep)
             definition = CallStep(
                 function=name, timeout=step.timeout, retry=step.retry, idempotent=step.idempotent, undo=step.undo
             )
-            linked = self._code.growth.call(key, definition)
+            linked = growth.call(key, definition)
         place = _checked(id) if id is not None else natural_id(PythonStep(python=name))
         return self._code.call(linked, payload_of(value), place, decoded)
 
@@ -132,7 +134,7 @@ class Context:
         id: str | None = None,  # noqa: A002 - as in the language
     ) -> Pending:
         """Run another flow within this run: by its name, or as it is in Python."""
-        growth = self._code.growth
+        growth = self._growth()
         if isinstance(flow, str):
             model, code = growth.named(flow), dict[str, Anything]()
         else:
@@ -168,7 +170,8 @@ class Context:
 
     def respond(self, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Answer the caller now, and go on."""
-        run = self._code.here and self._code.run
+        self._growth()
+        run = self._code.run
         if run.responded:
             raise LegatoError("the caller has been answered already: one `respond` in a run")
         parts, keys = parts_of(None, None, headers)
@@ -201,6 +204,10 @@ class Context:
         """The flow's input as it came: media type and bytes."""
         return self._payload
 
+    def _growth(self) -> Growth:
+        """What links calls. Raises ForeignAwait unless the flow's own code is running."""
+        return self._code.here and self._code.growth
+
     def _call(
         self,
         function: str,
@@ -212,16 +219,17 @@ class Context:
         policy: Mapping[str, Any],
         take: Callable[[Payload], Any],
     ) -> Pending:
+        growth = self._growth()
         parts, said = parts_of(path, query, headers)
         key = (function, value is None, tuple(said), tuple(headers or ()), repr(policy))
-        linked = self._code.growth.find(key)
+        linked = growth.find(key)
         if linked is None:
             label = f"ctx.call({function!r})"
             step = read_step(_written({"call": function, **said, **spelled(policy, label)}, label))
             assert isinstance(step, CallStep)
             if step.method in _BODILESS and value is not None:
                 step = msgspec.structs.replace(step, input=AS_IT_IS)  # a body that is given is sent
-            linked = self._code.growth.call(key, step)
+            linked = growth.call(key, step)
         place = function if given is None else _checked(given)
         return self._code.call(linked, payload_of(value), place, take, parts)
 

@@ -22,7 +22,6 @@ from legato.model.policy import Retry
 from legato.model.problem import Problem
 from legato.model.source import Source
 
-_ANYTHING = "\\"  # a text of which the readers cannot tell that nothing in it refers to anything
 _NOT_DURABLE = "is found by no other process, and a durable flow must be, after a restart"
 
 
@@ -165,7 +164,7 @@ class Flow(Operators):
 
     def _read(self) -> Definition:
         book = CodeBook(self.name)
-        nodes, report = Nodes(book), Report("", _ANYTHING)
+        nodes, report = Nodes(book), Report("")
         document = self._document()
         text = msgspec.json.format(msgspec.json.encode(self.document), indent=2)
         source = Source(name=self.name, language="native", text=text, origin="")
@@ -191,7 +190,7 @@ def read_head(keys: Mapping[str, Tree], name: str, label: str) -> model.Flow:
     """What a flow says as a whole, with a step in the place of its own. Raises DefinitionError."""
     report, root = Report(""), Nodes(CodeBook("flow")).of({**keys, "steps": ["step"]})
     source = Source(name=name, language="native", text=b"", origin="")
-    reading = read_root(root, report, source, finds=False)
+    reading = read_root(root, report, source, find=None)
     if reading.flow is None:
         raise DefinitionError(f"{label}: {complaints(report)}")
     return reading.flow

@@ -15,24 +15,27 @@ from rich.tree import Tree
 
 from legato.cli.found import Found
 from legato.cli.options import gateway_option, json_option, project_option
+from legato.cli.strangers import strangers
 from legato.cli.terminal import clean, tell, warn
 from legato.explain import Explanation, Line, Warned, explained, summed_up, told
+from legato.kernel import linked
 from legato.model.problem import Problem
 from legato.orchestrator import function_named
 from legato.pictures.parts import parts_of
 
 
 @click.command()
-@click.argument("which", metavar="NAME|FILE")
+@click.argument("which", metavar="NAME|FILE|MODULE:NAME")
 @json_option
 @gateway_option
 @project_option
 def explain(which: str, as_json: bool, url: str | None, project: Path) -> None:
-    """Say what the flow NAME, or the one in a FILE, would call, and how long that may take at worst.
+    """Say what a flow would call, and how long that may take at worst.
 
     \b
         legato explain process-order
         legato explain flows/process-order.yaml --json
+        legato explain shop.flows:process-order
     \b
     Nothing is called. Functions, their limits and the deadline are those of the settings here. The worst case is a
     bound: each attempt takes its whole timeout, each wait its longest; what happens at once counts once.
@@ -42,7 +45,7 @@ def explain(which: str, as_json: bool, url: str | None, project: Path) -> None:
         parts_of(found.flow, found.resolve),
         partial(function_named, settings=found.settings),
         found.settings.timeout,
-        [_warned(problem) for problem in found.definition.warnings],
+        _warnings(found),
     )
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(explanation), indent=2))
@@ -57,6 +60,16 @@ def explain(which: str, as_json: bool, url: str | None, project: Path) -> None:
     if not as_json:
         for warned in explanation.warnings:
             warn(f"warning: {warned.detail}" + (f"\n  remedy: {warned.remedy}" if warned.remedy else ""))
+
+
+def _warnings(found: Found) -> Iterator[Warned]:
+    """What is to be said of the text, of the flow among others, of its functions."""
+    yield from map(_warned, found.definition.warnings)
+    for fault in linked(found.flow, found.resolve)[1]:
+        if not fault.warning:  # those of the text are told above, with their places
+            yield Warned(detail=f"it cannot be run: {msgspec.structs.replace(fault, remedy='')}", remedy=fault.remedy)
+    for line in strangers([found.flow], found.settings):
+        yield Warned(detail=line)
 
 
 def _warned(problem: Problem) -> Warned:

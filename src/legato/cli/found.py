@@ -1,4 +1,4 @@
-"""The flow that a command is about: by its name, from the gateway or the stores; or a file."""
+"""The flow that a command is about: by its name, from the gateway or the stores; a file; one of a Python module."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from legato.builder.modules import MODULE
 from legato.cli.client import Client, client_of
 from legato.cli.flows import path_of
+from legato.cli.modules import flows_of
 from legato.cli.project import SETTINGS_FILE, load_settings, show
 from legato.cli.refusals import fail, refused
 from legato.cli.terminal import warn
@@ -37,9 +39,12 @@ class Found:
         self._client: Client | None = None
         self._settings: Settings | None = None
         self._flows: dict[str, Flow | None] = {}
+        module, colon, name = which.partition(":")
         if is_file(which):
             self._project = project_of(Path(which), project)
             self.definition = read(read_file(Path(which)))
+        elif colon and MODULE.fullmatch(module):
+            self.definition = self._coded(module, name)
         else:
             self.definition = self._named(which)
         if self.definition.flow is None:
@@ -62,6 +67,14 @@ class Found:
                 refused(status, answer)
             self._flows[name] = None if status == 404 else _read(json.loads(answer)).flow
         return self._flows[name]
+
+    def _coded(self, module: str, name: str) -> Definition:
+        """A flow of a module; the others that it has are known as well."""
+        definitions = {each.name: each for each in flows_of(module, Path(self.settings.folder))}
+        if name not in definitions:
+            raise click.UsageError(f"{module} has no flow {name!r}; it has {', '.join(definitions)}")
+        self._flows |= {each.name: each.flow for each in definitions.values()}
+        return definitions[name]
 
     def _named(self, name: str) -> Definition:
         status, answer = self._ask(name)

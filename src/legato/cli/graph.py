@@ -22,18 +22,19 @@ SUFFIXES = {
 
 
 @click.command()
-@click.argument("which", metavar="NAME|FILE")
+@click.argument("which", metavar="NAME|FILE|MODULE:NAME")
 @click.option("-o", "--output", "output", metavar="OUT", type=click.Path(path_type=Path), help="The file to write.")
 @click.option("--format", "form", type=click.Choice(list(FORMS)), help="Else by the suffix of OUT, else mermaid.")
 @click.option("--expand", is_flag=True, help="Draw the flows within it, too.")
 @gateway_option
 @project_option
 def graph(which: str, output: Path | None, form: str | None, expand: bool, url: str | None, project: Path) -> None:
-    """Draw the flow NAME, or the one in a FILE.
+    """Draw the flow NAME, the one in a FILE, or one of a Python module.
 
     \b
         legato graph process-order -o order.svg
         legato graph flows/process-order.yaml              # Mermaid, for Markdown
+        legato graph shop.flows:process-order --expand -o order.svg
         legato graph process-order --format dot | dot -Tpng > order.png
     \b
     An SVG needs nothing to be drawn with. Undo and what follows errors are dashed, edges without a value are dotted.

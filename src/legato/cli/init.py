@@ -44,6 +44,7 @@ steps:
   - check-name                           # a function's name: call it; when it says no, the flow ends
 
   - call: greet                          # the same with more to say about it
+    timeout: 2s                          # of one attempt
     retry: {attempts: 3, backoff: 200ms} # tried again while nothing can have been done twice
     # undo: take-back-greeting           # called if a later step fails
 

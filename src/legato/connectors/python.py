@@ -13,7 +13,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from legato.connectors.python_code import Code, code_of, load_code, place_of
+from legato.connectors.python_code import Code, check_named, code_of, load_code, place_of
 from legato.connectors.python_context import PythonContext
 from legato.connectors.python_outcome import outcome_of, outcome_of_error
 from legato.errors import ComeAgain, DefinitionError, NotJSON, Refused
@@ -30,16 +30,25 @@ REMEMBERED = 4096  # pieces of code; definitions come and go, and what they name
 class PythonConnector:
     """Binds functions that have a `python` name. `shows_errors` has what they raise printed, for developing.
 
-    `threads` is where functions that are no coroutines run, if not in threads of its own.
+    `threads` is where functions that are no coroutines run, if not in threads of its own. `may_name` says of which
+    modules a definition may name code; that of the settings may be anywhere.
     """
 
-    def __init__(self, shows_errors: bool = False, threads: Executor | None = None) -> None:
+    def __init__(
+        self,
+        shows_errors: bool = False,
+        threads: Executor | None = None,
+        may_name: Callable[[str], bool] | None = None,
+    ) -> None:
         self._shows_errors = shows_errors
+        self._may_name = may_name
         self._loaded: dict[str, Code | str] = {}  # or why it cannot be
         self._threads = threads or ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
 
     def bind(self, function: Function, step: CallStep) -> PythonTarget:
-        """Import the code. Raises DefinitionError when it is not there or cannot be called."""
+        """Import the code. Raises DefinitionError when it is not there, cannot be called, or must not be named."""
+        if function.name == function.python and self._may_name is not None:
+            check_named(function.python, self._may_name)
         return self.target(function, step, self._code_of(function))
 
     def target(self, function: Function, step: CallStep, code: Code) -> PythonTarget:

@@ -39,6 +39,23 @@ def load_code(function: Function) -> Code:
     return code_of(found, where)
 
 
+def check_named(python: str, may_name: Callable[[str], bool]) -> None:
+    """Raise DefinitionError for code that a definition must not name: whoever may define flows may not run anything.
+
+    What a module has imported from elsewhere is not its own: `shop:os.system` is not shop's.
+    """
+    module, _, qualname = python.partition(":")
+    remedy = "add the module to `python_modules` in the settings, or give the code a name in `functions`"
+    if not may_name(module):
+        raise DefinitionError(f"{python}: a flow may name code of the settings' folder only: {remedy}")
+    try:
+        home = getattr(attrgetter(qualname)(importlib.import_module(module)), "__module__", None)
+    except (Exception, SystemExit):
+        return  # told when it is loaded
+    if isinstance(home, str) and not may_name(home):
+        raise DefinitionError(f"{python} is code of {home}, which a flow may not name: {remedy}")
+
+
 def code_of(found: object, where: str) -> Code:
     """How something wants to be called. Raises DefinitionError, naming `where`, for what cannot be called so."""
     if not callable(found):

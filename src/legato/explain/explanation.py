@@ -90,7 +90,7 @@ def explained(
     handlers = explainer.handlers(whole)
     deadline = flow.timeout or default_timeout
     worst = Worst(open=("its Python code",)) if flow.code and not whole.parts else _in_turn(steps)
-    late = [Warned(detail=detail, remedy=remedy) for detail, remedy in impatient(_late(explainer.calls), deadline)]
+    late = [Warned(detail=detail, remedy=remedy) for detail, remedy in impatient(explainer.calls, deadline)]
     return Explanation(
         flow=flow.name,
         version=whole.version,
@@ -105,11 +105,6 @@ def explained(
         callback=None if flow.callback is None else callback_of(flow.callback),
         warnings=(*warnings, *_harmful(explainer.calls), *late),
     )
-
-
-def _late(calls: Sequence[Call]) -> Iterator[Call]:
-    """The calls that the deadline bounds: not those of handlers, which begin when it counts no more."""
-    return (call for call in calls if not call.path.startswith(("/failure.", "/finally.")))
 
 
 def _harmful(calls: Iterable[Call]) -> Iterator[Warned]:

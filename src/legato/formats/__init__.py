@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from legato.formats.findings import Find
 from legato.formats.fnkit import read_pipeline
 from legato.formats.native import read_flow
 from legato.formats.settings import read_settings
@@ -16,7 +17,7 @@ from legato.model.definition import Definition
 from legato.model.problem import Problem
 from legato.model.source import MAX_BYTES, Language, Source
 
-__all__ = ["language_of", "read", "read_settings"]
+__all__ = ["language_of", "placed", "read", "read_settings"]
 
 _decode = json.JSONDecoder(parse_int=str, parse_float=str).decode  # no conversion of numbers that nobody looks at
 
@@ -39,6 +40,13 @@ def read(source: Source) -> Definition:
         warnings=tuple(warnings),
         draft=source.draft,
     )
+
+
+def placed(source: Source, find: Find) -> list[Problem]:
+    """The faults that `find` finds in the flow of a source, each where it was written. The text is read again."""
+    if source.language == "native" or _is_native_json(source.text):
+        return read_flow(source, find).problems
+    return []
 
 
 def language_of(text: bytes) -> Language:

@@ -114,7 +114,9 @@ def _is_in(node: Node) -> bool:
 
 
 def _compiles(report: Report, node: Node, compile_it: Callable[[], object]) -> bool:
-    """Whether it compiles; `node` is where it was written."""
+    """Whether it compiles; `node` is where it was written. Not known, and nobody's to read, once the report is full."""
+    if report.full:
+        return False
     try:
         compile_it()
     except ExpressionError as error:

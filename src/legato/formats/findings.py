@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 
 from legato.formats.places import Places, within
 from legato.formats.report import WHOLE_FILE, Report
-from legato.kernel import check
+from legato.kernel import Fault
 from legato.model.flow import Flow
 
 # Steps refer to others in expressions and in graphs only, and each step by itself has been read. Looking at the whole
@@ -14,16 +15,18 @@ from legato.model.flow import Flow
 _REFERS = re.compile(r"\$\{|\\|graph")
 _LONGEST = 600
 
+Find = Callable[[Flow], Sequence[Fault]]
+
 
 def may_have_findings(text: str) -> bool:
     """Whether a flow's text needs a look at the whole."""
     return _REFERS.search(text) is not None
 
 
-def report_findings(flow: Flow, report: Report, places: Places) -> None:
+def report_findings(flow: Flow, report: Report, places: Places, find: Find) -> None:
     """Add every fault of a flow to the report, and every warning."""
     try:
-        faults = check(flow)
+        faults = find(flow)
     except Exception as error:  # as for documents: a defect of ours must not stop the gateway
         report.add(
             WHOLE_FILE, f"the flow cannot be checked: {type(error).__name__}", "mend what else is reported first"

@@ -8,7 +8,7 @@ from legato.formats.callbacks import read_callback
 from legato.formats.document import read_document
 from legato.formats.expressions import check_schema
 from legato.formats.fields import Fields
-from legato.formats.findings import may_have_findings, report_findings
+from legato.formats.findings import Find, may_have_findings, report_findings
 from legato.formats.kinds import FLOW_KEYS, KINDS
 from legato.formats.mappings import json_value, read_mapping
 from legato.formats.naming import read_name
@@ -17,6 +17,7 @@ from legato.formats.scalars import DAY, wrong_kind
 from legato.formats.steps import StepReader
 from legato.formats.tree import Node
 from legato.formats.undos import LONGEST, SHORTEST
+from legato.kernel import check
 from legato.model.flow import Flow
 from legato.model.problem import Problem
 from legato.model.source import Source
@@ -35,18 +36,21 @@ class Reading(NamedTuple):
     warnings: list[Problem]
 
 
-def read_flow(source: Source) -> Reading:
-    """The flow in a source, or every problem that it has. Never raises; one of the two is always there."""
+def read_flow(source: Source, find: Find | None = None) -> Reading:
+    """The flow in a source, or every problem that it has. Never raises; one of the two is always there.
+
+    `find` finds what is wrong with a flow as a whole, what it shows by itself if nobody says otherwise.
+    """
     root, report = read_document(source.origin, source.text, "json" if source.language == "fnkit" else "yaml")
     if root is None:
         if report.ok:
             report.add(WHOLE_FILE, "the file is empty", f"write a flow: {{flow: {source.name}, steps: [...]}}")
         return Reading(None, report.problems(), [])
-    return read_root(root, report, source, finds=may_have_findings(report.text))
+    return read_root(root, report, source, find=find or (check if may_have_findings(report.text) else None))
 
 
-def read_root(root: Node, report: Report, source: Source, *, finds: bool = True) -> Reading:
-    """The flow in a tree, wherever that comes from. Without `finds`, what only all steps together show is not told."""
+def read_root(root: Node, report: Report, source: Source, *, find: Find | None = check) -> Reading:
+    """The flow in a tree, wherever that comes from. Without `find`, what only all steps together show is not told."""
     if not report.ok:
         report.gap()
     reader = StepReader(report)
@@ -54,8 +58,8 @@ def read_root(root: Node, report: Report, source: Source, *, finds: bool = True)
     reader.places.keep(flow, root)
     if (callback := root.fields.get("callback")) is not None:
         reader.places.keep_key(flow, "callback", callback.fields.get("url", callback))
-    if finds and not report.gaps:
-        report_findings(flow, report, reader.places)
+    if find is not None and not report.gaps:
+        report_findings(flow, report, reader.places, find)
     return Reading(flow if report.ok else None, report.problems(), report.warnings())
 
 

@@ -62,7 +62,7 @@ def is_shape(node: Node) -> bool:
 
 def within(report: Report, node: Node, offset: int) -> Place:
     """The place of a character of a text; that of the whole text where it is not written as it reads."""
-    if node.kind != "text" or not 0 < offset <= len(node.text):
+    if node.kind != "text" or not 0 < offset <= len(node.text) or not report.text:
         return node.place
     start = report.offset(node.place)
     mark = report.text[start : start + 1]

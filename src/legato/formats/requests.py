@@ -33,13 +33,16 @@ _PATH_RULES = (
 def read_path(report: Report, node: Node | None, undo: bool = False) -> str:
     """A path with its expressions, nothing after a problem; what is not one of these is checked as part of a URL."""
     path = None if node is None else read_text(report, node, "`path`")
-    if node is None or path is None or not check_path(report, node, path, undo):
-        return ""
     before = report.count
-    if not path.startswith("/"):
-        report.add(node.place, f"`path` must begin with a slash, not {shown(path[:20])}", f"write {shown('/' + path)}")
+    if node is None or path is None:
+        return ""
     if len(path) > MAX_PATH:
         report.add(node.place, f"`path` is longer than {MAX_PATH} characters", "send what is long in the body")
+        return ""
+    if not check_path(report, node, path, undo):
+        return ""
+    if not path.startswith("/"):
+        report.add(node.place, f"`path` must begin with a slash, not {shown(path[:20])}", f"write {shown('/' + path)}")
     fixed = without_expressions(path)
     for pattern, message, remedy in _PATH_RULES:
         if pattern.search(fixed):

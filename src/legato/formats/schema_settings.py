@@ -81,6 +81,13 @@ def _keys() -> dict[str, Schema]:
         "functions": _functions(defaults.default_function),
         "direct_functions": _direct_functions(),
         "limits": _limits(),
+        "python_modules": {
+            "description": "Modules whose code flows may name, with what is below them, beside those in this file's "
+            "folder; `*` for any.",
+            "type": "array",
+            "items": or_variables({"type": "string", "pattern": whole(settings.MODULE.pattern)}),
+            "examples": [["pricing"]],
+        },
         "callback_secret": or_variables(
             {
                 "description": "The key that signs what callbacks post, by HMAC-SHA256. Without it no flow may have a "

@@ -16,7 +16,7 @@ from legato.formats.environment import put_in_variables
 from legato.formats.fields import Fields
 from legato.formats.functions import read_functions
 from legato.formats.naming import read_name
-from legato.formats.report import WHOLE_FILE, Report
+from legato.formats.report import WHOLE_FILE, Report, shown
 from legato.formats.scalars import DAY, read_boolean, read_text
 from legato.formats.tree import Node, nodes_below
 from legato.model.function import Function
@@ -28,8 +28,9 @@ STORE_VARIABLE = "CACHE_URL"  # fnkit's name for it (contract 6)
 
 KNOWN = (
     "listen", "auth", "access_log", "flows", "store", "timeout", "limits", "functions", "direct_functions",
-    "callback_secret",
+    "python_modules", "callback_secret",
 )  # fmt: skip
+MODULE = re.compile(r"\*|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 LEAST_SECRET = 16  # characters; a shorter key can be guessed from one signed message
 _LATER = ("journal", "answer_within")
 _KEY_MARK = "whsec_"  # Standard Webhooks: what follows is the key in base64
@@ -87,6 +88,7 @@ def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str
         functions={name: _with_ca_beside(function, folder) for name, function in by_name.items()},
         timeout=fields.duration("timeout", defaults.timeout, 0.001, DAY),
         limits=_read_limits(report, fields.node("limits")),
+        python_modules=_read_modules(report, fields.items("python_modules")),
         callback_secret=_read_secret(report, fields.node("callback_secret")),
     )
 
@@ -168,6 +170,18 @@ def _read_direct(report: Report, node: Node | None) -> bool | tuple[str, ...]:
         return bool(read_boolean(report, node, "`direct_functions`"))
     names = [read_name(report, item, "a function", fnkit_name_problem) for item in node.items]
     return tuple(name for name in names if name)
+
+
+def _read_modules(report: Report, nodes: list[Node]) -> tuple[str, ...]:
+    """Names of modules, or `*` for any."""
+    names: list[str] = []
+    for node in nodes:
+        name = read_text(report, node, "a module")
+        if name is not None and not MODULE.fullmatch(name):
+            report.add(node.place, f"{shown(name)} is no module", 'write its name, as in shop.steps, or "*" for any')
+        elif name is not None:
+            names.append(name)
+    return tuple(names)
 
 
 def _read_limits(report: Report, node: Node | None) -> Limits:

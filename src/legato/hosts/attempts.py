@@ -114,7 +114,7 @@ class Attempts(msgspec.Struct, eq=False):
         if not worth_another_try(outcome, bound.retry, bound.target.idempotent(self), bound.is_undo):
             return False
         delay = bound.retry.next_delay(self.number, random(), outcome.retry_after)
-        if run.now + delay >= run.deadline:
+        if run.now + delay >= run.deadline and (run.undoing or not bound.is_undo):
             return False  # it could not even start
         self.backoff = asyncio.get_running_loop().call_later(delay, self._again)
         return True

@@ -23,6 +23,8 @@ from legato.transport.wheel import Timer, Wheel
 
 UNDO_TIME = 300.0  # seconds an inline run may spend on undo; nothing is stored, so it cannot be left for later
 
+_FOLLOWING = frozenset({"undoing", "closing"})  # states in which a flow has ended and its run has not
+
 UNDO_GRACE = 5.0  # seconds for the undo of runs that a stopping gateway cancels
 
 
@@ -67,7 +69,7 @@ class InlineRun(Timer, eq=False, kw_only=True):
         self.busy = True
         kernel, calls, now = self.kernel, self.bound.calls, self.now
         while True:
-            if kernel.state != "running":
+            if kernel.state in _FOLLOWING:
                 self._bound_undo()
             for command in commands:
                 if type(command) is Call:
@@ -89,6 +91,7 @@ class InlineRun(Timer, eq=False, kw_only=True):
             if not self.inbox:
                 break
             commands = kernel.deliver(*self.inbox.popleft())
+            now = self.now  # calls that settle on the spot may have taken long all the same
         self.busy = False
         if kernel.state == "ended":
             self._end()
@@ -117,7 +120,7 @@ class InlineRun(Timer, eq=False, kw_only=True):
 
     def _bound_undo(self) -> None:
         """What follows the end of a flow is not bound by its deadline, only by our patience: nobody could resume it."""
-        if not self.undoing and self.kernel.state != "ended":
+        if not self.undoing:
             self.undoing = True
             self.deadline = self.now + UNDO_TIME
             self.tail_until = 0.0
@@ -159,6 +162,7 @@ class InlineRun(Timer, eq=False, kw_only=True):
         self.now = now
         if now >= self.deadline:
             self.cancel("deadline", hard=self.undoing)
+            self._bound_undo()  # one that had begun before, for an `on_error`, is not bound by the deadline either
         for attempt in self.in_flight():
             if attempt.due <= now and attempt.backoff is None:
                 attempt.time_out()
@@ -195,6 +199,8 @@ class InlineRun(Timer, eq=False, kw_only=True):
             self._tell("failed_after_answer", failure)
         for each in self.kernel.handler_failures:
             self._tell("handler_failed", each)
+        for each in self.kernel.undo_failures:
+            self._tell("undo_failed", each)
 
     def _tell(self, event: str, failure: Failure) -> None:
         """Tell the log what no caller is told."""

@@ -142,14 +142,23 @@ class Placed:
 
 
 class RichCall(Forked):
-    """A call whose path or parts are not the same each time, or whose answer is another's to judge."""
+    """A call whose path or parts are not the same each time, or whose answer is another's to judge.
 
-    __slots__ = ("handler", "linked", "parts", "place", "return_status", "undoable")
+    With `has_input` its parts see the value before the step's `input`, which is what `value` is there, too.
+    """
+
+    __slots__ = ("handler", "has_input", "linked", "parts", "place", "return_status", "undoable")
 
     def __init__(
-        self, linked: LinkedCall, parts: PartTemplates | None, handler: LinkedStep | None, return_status: dict[int, int]
+        self,
+        linked: LinkedCall,
+        parts: PartTemplates | None,
+        handler: LinkedStep | None,
+        return_status: dict[int, int],
+        has_input: bool = False,
     ) -> None:
         self.linked = linked
+        self.has_input = has_input
         self.place = Placed(linked.path)
         self.parts = parts
         self.handler = handler
@@ -160,7 +169,9 @@ class RichCall(Forked):
         """Issue the call with what it says now; then let the handler make the value of the answer."""
         parts = None
         if self.parts is not None and frame is not None:
-            frame.value, frame.where = value, self.place.of(frame)
+            if not self.has_input:
+                frame.value = value
+            frame.where = self.place.of(frame)
             parts = made(self.parts.render, frame)
         leaf = run.call(fiber, self.linked, value, frame)
         leaf.parts = parts

@@ -90,7 +90,7 @@ class Driven:
         if coroutine is None or not self._words:  # it never began, or goes on and on
             self.close()
             raise error
-        return self._go(lambda: coroutine.throw(error))
+        return self._go(lambda: coroutine.throw(error), error)
 
     def __iter__(self) -> Driven:
         return self
@@ -100,14 +100,17 @@ class Driven:
 
     def close(self) -> None:
         """End it; what has not begun is never begun."""
-        coroutine, begin = self._coroutine, self._begin
+        begin, code, branch = self._begin, self._code, self._branch
+        given = begin.coroutine if isinstance(begin, Given) else self._coroutine
         self._end()
-        given = begin.coroutine if isinstance(begin, Given) else coroutine
-        if isinstance(given, Coroutine):
-            try:
-                cast("Coroutine[Any, Any, Any]", given).close()
-            except Exception:
-                return  # it does not even end: nobody waits for it any more
+        if code is None or not isinstance(given, Coroutine):
+            return
+        before, code.current = code.current, branch
+        try:
+            cast("Coroutine[Any, Any, Any]", given).close()
+        except Exception:  # it does not even end: nobody waits for it any more
+            before = branch  # what it does when its memory is given back must yield, or it would go on for ever
+        code.current, code.expected = before, None
 
     def _end(self) -> None:
         """Let go of the run: it knows the fiber, which knows this."""
@@ -123,7 +126,7 @@ class Driven:
         assert self._coroutine is not None
         return self._coroutine.send(None)
 
-    def _go(self, resume: Callable[[], object]) -> Node:
+    def _go(self, resume: Callable[[], object], thrown: BaseException | None = None) -> Node:
         code, branch = self._code, self._branch
         assert code is not None
         assert branch is not None
@@ -141,20 +144,26 @@ class Driven:
                 raise
             except BaseException as error:
                 self._end()
-                failure = failure_of(error, branch.path)
-                failure.undo += code.undone_for(error)
-                if not isinstance(error, StepError | Refused | ComeAgain):
-                    code.growth.tell(error)
-                raise StepFailed(failure) from None
+                raise StepFailed(self._told(error, code, branch)) from None
             finally:
                 code.current = before
+                _forget_frames(thrown)
             expected, code.expected = code.expected, None
             if isinstance(yielded, Node) and yielded is expected:
                 return yielded
             coroutine = self._coroutine
-            foreign = ForeignAwait(_explained(yielded, coroutine))
+            thrown = ForeignAwait(_explained(yielded, coroutine))
             _withdraw(yielded, coroutine)
-            resume = _thrower(coroutine, foreign)
+            resume = _thrower(coroutine, thrown)
+
+    def _told(self, error: BaseException, code: CodeRun, branch: Branch) -> Failure:
+        """What the code raised as a failure."""
+        failure = failure_of(error, branch.path)
+        failure.undo += code.undone_for(error)
+        if not isinstance(error, StepError | Refused | ComeAgain):
+            code.growth.tell(error)
+        _forget_frames(error)
+        return failure
 
     def _finished(self, branch: Branch, result: object) -> Payload:
         self.result = result
@@ -169,6 +178,15 @@ class Driven:
 
 async def _await(given: Awaitable[object]) -> object:
     return await given
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let an exception go of the frames that it has come through, which know the run: nobody would free them."""
+    for _ in range(MAX_DEPTH):
+        if error is None:
+            return
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _thrower(coroutine: Any, error: BaseException) -> Callable[[], Node]:
@@ -247,7 +265,7 @@ def _explained(yielded: object, coroutine: object) -> str:
 
 def _awaited(coroutine: object) -> list[str]:
     """The names of what a coroutine waits for of Python's own library, the innermost first."""
-    return [frame.f_code.co_name for frame in _library_frames(coroutine)][::-1]
+    return [frame.f_code.co_qualname for frame in _library_frames(coroutine)][::-1]
 
 
 def _library_frames(coroutine: object) -> list[FrameType]:

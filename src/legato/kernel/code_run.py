@@ -87,11 +87,10 @@ class CodeRun:
         self.expected = node
         try:
             yield node
-        except StepFailed:
-            return
-        except Cancelled:
-            if self.here.fiber.reason is not None:
+        except (StepFailed, Cancelled) as error:
+            if isinstance(error, Cancelled) and self.here.fiber.reason is not None:
                 raise
+            error.__traceback__ = None  # it is kept by the node, and would keep the run by these frames
 
     # What it can begin.
 
@@ -161,10 +160,10 @@ class CodeRun:
         self._together(trails)
         return begun
 
-    def _together(self, trails: list[Trail]) -> None:
+    def _together(self, trails: list[Trail], window: int = 0) -> None:
         outer = self.here.frame.trail
         if outer is not None:
-            outer.append(Together(trails))
+            outer.append(Together(trails, window))
 
     # How it waits for several.
 
@@ -215,7 +214,7 @@ class CodeRun:
         await self._cancel(begun)
         for each in reversed(begun):
             if each.trail:
-                await _Unwinding(self, each.trail, [])
+                await _Unwinding(self, each.trail, [], None)
 
     async def foreach(self, items: Sequence[Any], begin: Callable[[Any], object], concurrency: int) -> list[Any]:
         """What `begin` leaves for each item, in order; so many of them at a time."""
@@ -224,7 +223,7 @@ class CodeRun:
             raise LegatoError(f"ctx.foreach takes up to {MAX_ITEMS} items, 1 to {MAX_WINDOW} of them at a time")
         results: list[Any] = [None] * len(items)
         trails: list[Trail] = []
-        self._together(trails)
+        self._together(trails, concurrency)
         todo = iter(range(len(items)))
 
         async def work() -> None:
@@ -244,13 +243,14 @@ class CodeRun:
         """Undo what a block did that raised, when what it had begun has ended."""
         if begun:
             await self._cancel_nodes(begun)
-        if isinstance(error, StepError) and isinstance(error.failure, Failure):
-            undone = error.failure.undo
+        failure = error.failure if isinstance(error, StepError) and isinstance(error.failure, Failure) else None
+        if failure is not None:
+            undone = failure.undo
         else:
             undone = self.undone_for(error)
             self._undone = error, undone
         if trail:
-            await _Unwinding(self, trail, undone)
+            await _Unwinding(self, trail, undone, failure)
 
     def undone_for(self, error: BaseException) -> Undone:
         """What was undone because of an error; asked once, when it has come to where it ends."""
@@ -307,16 +307,17 @@ class _Waiting:
 class _Unwinding:
     """Awaits that everything is undone which a trail holds."""
 
-    __slots__ = ("_code", "_trail", "_undone")
+    __slots__ = ("_code", "_trail", "_undone", "_why")
 
-    def __init__(self, code: CodeRun, trail: Trail, undone: Undone) -> None:
+    def __init__(self, code: CodeRun, trail: Trail, undone: Undone, why: Failure | None) -> None:
         self._code = code
         self._trail = trail
         self._undone = undone
+        self._why = why
 
     def __await__(self) -> Generator[Node, Any, None]:
         code = self._code
-        steps = unwind(code.run, code.here.fiber, self._trail, self._undone)
+        steps = unwind(code.run, code.here.fiber, self._trail, self._undone, 0, self._why)
         try:
             node = next(steps)
             while True:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from legato.kernel.frame import Frame
     from legato.kernel.run import Run
 
+SHOWN = 200  # characters of an expression that a message shows
+_KINDS = {b'"': "text", b"n": "null", b"t": "a boolean", b"f": "a boolean"}  # by the first byte
+
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -38,18 +41,20 @@ class Tolerance(msgspec.Struct, frozen=True):
             return items
         if self.min_successful is not None:
             return items - self.min_successful
-        return max(self.count, int(items * self.percent / 100))
+        # In whole millionths, as many as can be written: 64.6 % of 500 is less than 323 in floating point.
+        return max(self.count, items * round(self.percent * 1_000_000) // 100_000_000)
 
 
 class LinkedForeach(Forked):
     """Steps for each item of a list or an object."""
 
-    __slots__ = ("body", "collect", "concurrency", "over", "place", "tolerance", "undoable")
+    __slots__ = ("body", "collect", "concurrency", "over", "place", "tolerance", "undoable", "written")
 
     def __init__(
         self,
         path: str,
         over: Maker,
+        written: str,
         body: LinkedStep,
         concurrency: int,
         tolerance: Tolerance,
@@ -57,6 +62,7 @@ class LinkedForeach(Forked):
     ) -> None:
         self.place = Placed(path)
         self.over = over
+        self.written = f"`{written}`" if len(written) <= SHOWN else "this"  # as it is named in messages
         self.body = body
         self.concurrency = concurrency
         self.tolerance = tolerance
@@ -102,10 +108,11 @@ class LinkedForeach(Forked):
                 keys = list(entries)
                 items = [b'{"key":%b,"value":%b}' % (msgspec.json.encode(k), bytes(v)) for k, v in entries.items()]
             else:
-                kind = {b'"': "text", b"n": "null", b"t": "true", b"f": "false"}.get(first, "a number")
-                raise mistake(f"`foreach` goes over a list or an object, and this is {kind}", path)
+                kind = _KINDS.get(first, "a number")
+                raise mistake(f"`foreach` goes over a list or an object, and {self.written} is {kind}", path)
         except NotJSON as error:
-            raise mistake(f"`foreach` goes over a list or an object: {error}", path) from None
+            detail = f"`foreach` goes over a list or an object, and {self.written} cannot be read: {error}"
+            raise mistake(detail, path) from None
         if len(items) > MAX_ITEMS:
             raise mistake(f"`foreach` goes over {len(items)} items, more than {MAX_ITEMS}", path)
         return keys, items
@@ -156,7 +163,7 @@ class _Work:
                 if not self._spare:
                     raise
                 self._spare -= 1
-                failure = error.failure
+                failure = error.taken()
                 if trail:
                     yield from unwind(run, fiber, trail, failure.undo, 0, failure)
                 run.spared(failure.path, failure)

@@ -12,7 +12,7 @@ from legato.kernel.frame import Frame, inner_frame, together
 from legato.kernel.modified import ABSENT, Maker
 from legato.kernel.parallel import require_json, with_siblings
 from legato.kernel.scheduler import Fiber, Join, Node, StepFailed, Watcher
-from legato.model.payload import Payload, join_object
+from legato.model.payload import EMPTY, Payload, join_object
 
 if TYPE_CHECKING:
     from legato.kernel.run import Run
@@ -36,7 +36,7 @@ class LinkedNode(msgspec.Struct):
 class LinkedGraph(Forked):
     """Nodes and edges, checked: there is no cycle, and `ends` are the nodes that nothing is after."""
 
-    __slots__ = ("ends", "nodes", "place", "prefixes", "undoable")
+    __slots__ = ("ends", "nodes", "place", "prefixes", "undoable", "uses")
 
     def __init__(self, path: str, nodes: Sequence[LinkedNode]) -> None:
         self.place = Placed(path)
@@ -44,6 +44,10 @@ class LinkedGraph(Forked):
         self.prefixes = [msgspec.json.encode(node.name) + b":" for node in nodes]
         self.ends = [n for n, node in enumerate(nodes) if not node.after]
         self.undoable = any(node.step.undoable for node in nodes)
+        self.uses = [0 if node.after else 1 for node in nodes]  # how often each node's value is asked for
+        for node in nodes:
+            for n, _ in node.data:
+                self.uses[n] += 1
 
     def go(self, run: Run, fiber: Fiber, value: Payload, frame: Frame | None) -> Flowing:
         """Run the nodes; one end node leaves its value, several an object by node."""
@@ -52,16 +56,20 @@ class LinkedGraph(Forked):
         state = _Progress(None, run=run, graph=self, fiber=fiber, frame=inner, entry=value, pending=len(self.nodes))
         state.values = [ABSENT] * len(self.nodes)
         state.waits_for = [node.waits_for for node in self.nodes]
+        state.uses = list(self.uses)
         for n, node in enumerate(self.nodes):
             if not node.waits_for:
                 state.begin(n)
-        yield state
-        if state.failure is not None:
-            others = list(state.places)
-            run.cancel_nodes(others, "cancelled")
-            yield Join.of(others, eager=False)
-            failed = [state.failed] if state.failed is not None else []
-            raise with_siblings(state.failure, [*failed, *others])
+        try:
+            yield state
+            if state.failure is not None:
+                others = list(state.places)
+                run.cancel_nodes(others, "cancelled")
+                yield Join.of(others, eager=False)
+                failed = [state.failed] if state.failed is not None else []
+                raise with_siblings(state.failure, [*failed, *others])
+        finally:
+            state.forget()
         if len(self.ends) == 1:
             return state.values[self.ends[0]]
         there = [(n, state.values[n]) for n in self.ends if n not in state.skipped]
@@ -87,6 +95,7 @@ class _Progress(Watcher, eq=False, kw_only=True):
     entry: Payload
     pending: int
     values: list[Payload] = []
+    uses: list[int] = []
     waits_for: list[int] = []
     places: dict[Node, tuple[int, Payload]] = {}  # the nodes that have begun and not ended, with what they got
     skipped: set[int] = set()
@@ -103,7 +112,7 @@ class _Progress(Watcher, eq=False, kw_only=True):
         try:
             entry = self._entry(linked, inner)
         except StepFailed as error:
-            self._end(run, error)
+            self._end(run, StepFailed(error.taken()))
             return
         begun = linked.step.fork(run, self.fiber, entry, inner)
         self.places[begun] = n, entry
@@ -123,6 +132,9 @@ class _Progress(Watcher, eq=False, kw_only=True):
     def _passed(self, n: int, transform: Maker | None, inner: Frame) -> Payload:
         """What an edge makes of the value of the node that it comes from."""
         value = self.values[n]
+        self.uses[n] -= 1
+        if not self.uses[n]:
+            self.values[n] = ABSENT  # it may be large, and nobody asks for it any more
         if transform is None:
             return value
         inner.value, inner.where = value, self.graph.place.of(inner)
@@ -138,11 +150,13 @@ class _Progress(Watcher, eq=False, kw_only=True):
             self._end(run, node.error)
             return
         linked = self.graph.nodes[n]
-        if node.value is ABSENT:
+        skipped = node.value is ABSENT
+        if skipped:
             self.skipped.add(n)
-        self.values[n] = entry if node.value is ABSENT else node.value
+        if self.uses[n]:
+            self.values[n] = entry if skipped else node.value
         if linked.keep:
-            self.frame.keep(linked.keep, node.value)
+            self.frame.keep(linked.keep, EMPTY if skipped else node.value)
         self.pending -= 1
         if not self.pending:
             self._end(run, None)
@@ -150,6 +164,10 @@ class _Progress(Watcher, eq=False, kw_only=True):
             self.waits_for[after] -= 1
             if not self.waits_for[after] and not self.ended:
                 self.begin(after)
+
+    def forget(self) -> None:
+        """Let go of the nodes, which know this."""
+        self.places, self.failed, self.failure = {}, None, None
 
     def _end(self, run: Scheduler, failure: BaseException | None) -> None:
         self.ended, self.failure = True, failure

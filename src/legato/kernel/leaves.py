@@ -10,7 +10,7 @@ import msgspec
 from legato.kernel.calls import Flowing, Forked, LinkedStep, Placed, made, mistake
 from legato.kernel.frame import inner_frame, together
 from legato.kernel.modified import ABSENT, Maker
-from legato.kernel.parallel import require_json
+from legato.kernel.parallel import require_json, with_siblings
 from legato.kernel.scheduler import Fiber, Join, Node, Respond, StepFailed
 from legato.kernel.trail import Trail
 from legato.model.outcome import Failure, Outcome
@@ -158,7 +158,7 @@ class LinkedChoose(Forked):
             first = next(node.error for node in nodes if node.error is not None)
             run.cancel_nodes(nodes, "cancelled")
             yield Join.of(nodes, eager=False)
-            raise first
+            raise with_siblings(first, nodes)
         path = self.place.of(frame)
         there = [(case, node.value) for case, node in zip(holding, nodes, strict=True) if node.value is not ABSENT]
         for case, result in there:

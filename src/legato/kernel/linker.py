@@ -326,7 +326,7 @@ class Linker:
         if parts is None and handler is None and not step.return_status and "[*]" not in path:
             return linked
         self.framed = True
-        return RichCall(linked, parts, handler, statuses(step.return_status))
+        return RichCall(linked, parts, handler, statuses(step.return_status), step.input is not None)
 
     def _parallel(self, step: ParallelStep, path: str, sight: Sight) -> LinkedParallel:
         branches: dict[str, LinkedStep] = {}
@@ -404,7 +404,8 @@ class Linker:
         tolerance = Tolerance(
             step.tolerate, step.tolerate_percent, step.min_successful, step.collect == "outcomes" and not spares
         )
-        return LinkedForeach(path, over, body, step.concurrency, tolerance, step.collect)
+        written = step.over if isinstance(step.over, str) else "what it says"
+        return LinkedForeach(path, over, written, body, step.concurrency, tolerance, step.collect)
 
     def _choose(self, step: ChooseStep, path: str, sight: Sight) -> LinkedChoose:
         self.framed = True

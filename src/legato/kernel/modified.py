@@ -79,7 +79,7 @@ class Modified(Forked):
         except LegatoError as error:
             failure = mistake(error, self.place.of(frame)).failure
         except StepFailed as error:
-            failure = error.failure
+            failure = error.taken()
         failure.path = failure.path or self.place.of(frame)
         return (yield from self._go_on(run, fiber, value, frame, failure, since))
 

@@ -102,11 +102,14 @@ class LinkedParallel(Forked):
         for step_id, node, trail in zip(self.ids, nodes, trails, strict=True):
             if node.error is None:
                 continue
-            failure = node.error.failure if isinstance(node.error, StepFailed) else None
-            if failure is not None:
-                run.spared(f"{self.place.of(frame)}.{step_id}", failure)
+            path = f"{self.place.of(frame)}.{step_id}"
+            if isinstance(node.error, StepFailed):
+                failure = node.error.failure
+                run.spared(path, failure)
+            else:
+                failure = Failure("cancelled", Outcome("cancelled", detail="enough of the others succeeded"), path)
             if trail:
-                yield from unwind(run, fiber, trail, [] if failure is None else failure.undo, 0, failure)
+                yield from unwind(run, fiber, trail, failure.undo, 0, failure)
         return nodes[0].value
 
     def _fail(self, run: Run, nodes: Sequence[Node]) -> Flowing:

@@ -31,13 +31,13 @@ class LinkedCallback(msgspec.Struct, frozen=True):
 class Program:
     """A flow ready to run: its root, and every call by index (undo calls too).
 
-    `framed` says that something in it is looked at, `roots` what of. `uses` are the flows in it, by name. `code` is the
-    Python code of all of them; `growth` is there where some of it calls, which adds to `calls`.
+    `closes` says that something is to be done when the root has ended, however that was; `framed` that something in it
+    is looked at, `roots` what of. `uses` are the flows in it, by name. `code` is the Python code of all of them; `growth` is there where some of it calls, which adds to `calls`.
     """
 
     __slots__ = (
-        "callback", "calls", "code", "flow", "framed", "growth", "handlers", "output", "root", "roots", "schema",
-        "uses", "version",
+        "callback", "calls", "closes", "code", "flow", "framed", "growth", "handlers", "output", "root", "roots",
+        "schema", "uses", "version",
     )  # fmt: skip
 
     def __init__(
@@ -67,10 +67,6 @@ class Program:
         self.schema = schema
         self.handlers = handlers
         self.callback = callback
+        self.closes = callback is not None or (handlers is not None and handlers.finally_ is not None)
         self.code: Mapping[str, Callable[..., Any]] = {} if code is None else code
         self.growth = growth
-
-    @property
-    def closes(self) -> bool:
-        """Whether something is to be done when the root has ended, whatever it ended with."""
-        return self.callback is not None or (self.handlers is not None and self.handlers.finally_ is not None)

@@ -25,7 +25,7 @@ from legato.kernel.frame import Frame, error_document, state_of
 from legato.kernel.program import LinkedCallback, Program
 from legato.kernel.scheduler import Call, Command, Fiber, Leaf, Respond, Scheduler, Sleep, StepFailed
 from legato.kernel.subflow import handle
-from legato.kernel.trail import Done, Trail, unwind
+from legato.kernel.trail import Done, Trail, forget, unwind
 from legato.model.outcome import Failure, Outcome, Reason
 from legato.model.payload import EMPTY, Payload, json_payload
 
@@ -102,11 +102,8 @@ class Run(Scheduler):
         """
         if leaf.ended or leaf.turn == self.turn:
             raise LegatoError(f"{leaf.path} was delivered twice or never issued: a host's mistake")
-        if type(leaf) is Call:
-            if leaf.step.undo is not None and outcome.effect_possible:
-                self._note_done(leaf, outcome)
-            if outcome.shared is not None:
-                outcome = self.share(outcome, outcome.shared)
+        if leaf.frame is not None or outcome.shared is not None:
+            outcome = self._noted(leaf, outcome)
         if outcome.kind == "ok":
             self.end(leaf, outcome.payload, None)
         else:
@@ -157,13 +154,15 @@ class Run(Scheduler):
 
     # How it ends.
 
-    def _note_done(self, call: Call, outcome: Outcome) -> None:
-        frame = call.frame
-        if frame is not None and frame.trail is not None:
-            frame.trail.append(Done(call, outcome))
+    def _noted(self, leaf: Leaf, outcome: Outcome) -> Outcome:
+        """Keep what is to be undone if the flow fails, and what is shared; gives the outcome, which that may change."""
+        trail = None if leaf.frame is None else leaf.frame.trail
+        if trail is not None and isinstance(leaf, Call) and leaf.step.undo is not None and outcome.effect_possible:
+            trail.append(Done(leaf, outcome))
+        return outcome if outcome.shared is None else self.share(outcome, outcome.shared)
 
     def share(self, outcome: Outcome, changes: dict[str, bytes | None]) -> Outcome:
-        """Share values, None for those to delete, if the outcome is `ok`; gives it, or one that says what is too much."""
+        """Share values, None for those to delete, if the outcome is `ok`; gives it, or one that says what is wrong."""
         if outcome.kind != "ok":
             return outcome
         shared = {**self.shared, **changes}
@@ -182,14 +181,16 @@ class Run(Scheduler):
                 return commands
         self.state = "ended"
         frame, self._frame = self._frame, None
-        if frame is not None:
-            frame.trail = None  # what it holds would keep the run alive
+        if frame is not None and frame.trail:
+            forget(frame.trail)  # what it holds would keep the run alive
         return commands
 
     def _goes_on(self) -> bool:
         error, program = self._root.error, self.program
         if error is None and self.failure is None:
             self.result = self._root.value
+            if not program.framed:
+                return False
             if program.output is not None and self._frame is not None:
                 self._make_output(program.output, self._frame)
         elif isinstance(error, StepFailed) and self.failure is None:
@@ -209,7 +210,7 @@ class Run(Scheduler):
         try:
             self.result = made(output.payload, frame)
         except StepFailed as error:
-            self.failure, self.result = error.failure, EMPTY
+            self.failure, self.result = error.taken(), EMPTY
 
     def _close(self, fiber: Fiber, trail: Trail | None) -> Flowing:
         """Undo, then let the handlers see how the run has ended, then tell who wants to be told."""
@@ -249,7 +250,7 @@ class Run(Scheduler):
             leaf.parts = parts
             yield leaf
         except StepFailed as error:
-            self.handler_failed(error.failure)
+            self.handler_failed(error.taken())
         return EMPTY
 
 

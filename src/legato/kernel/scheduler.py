@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -39,6 +39,11 @@ class StepFailed(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
         self.failure = failure
+
+    def taken(self) -> Failure:
+        """The failure, where the error goes no further: it lets go of where it has been, which may hold on to it."""
+        self.__traceback__ = self.__context__ = None
+        return self.failure
 
 
 class Cancelled(BaseException):
@@ -108,6 +113,7 @@ class Sleep(Node, eq=False, kw_only=True):
 
     function = ""
     shielded = False
+    frame = None
 
     def __repr__(self) -> str:
         return f"Sleep({self.path!r}, {self.seconds:g})"
@@ -306,23 +312,19 @@ class Scheduler:
                     self.wake(scope)
                 return
         waiter = node.waiter
-        kind = type(waiter)
-        if kind is Join:
-            join = cast("Join", waiter)
-            join.pending -= 1
-            join.failed = join.failed or error is not None
-            if join.ended or (join.pending and not (join.eager and join.failed)):
+        if type(waiter) is Join:
+            waiter.pending -= 1
+            waiter.failed = waiter.failed or error is not None
+            if waiter.ended or (waiter.pending and not (waiter.eager and waiter.failed)):
                 return
-            join.ended = True
-            waiter = join.waiter
-            kind = type(waiter)
-        if kind is Fiber:
-            fiber = cast("Fiber", waiter)
-            if not fiber.queued:
-                fiber.queued = True
-                self._ready.append(fiber)
-        elif waiter is not None:
-            cast("Watcher", waiter).told(self, node)
+            waiter.ended = True
+            waiter = waiter.waiter
+        if type(waiter) is Fiber:
+            if not waiter.queued:
+                waiter.queued = True
+                self._ready.append(waiter)
+        elif isinstance(waiter, Watcher):
+            waiter.told(self, node)
 
     def _coroutine_done(self, fiber: Fiber, value: Payload, error: BaseException | None) -> None:
         if not fiber.open:

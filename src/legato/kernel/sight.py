@@ -11,6 +11,8 @@ from legato.model.names import expression_name
 
 SHOWN = 50  # names that a remedy lists
 
+MAX_COMPARED = 100  # names among which the one that was meant is sought: a bad file may ask ten thousand times
+
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with a flow as a whole, and at which step.
@@ -66,7 +68,7 @@ class Sight:
         if later:
             return f"the step `{name}` has not run when this is read", "read it in a step after it"
         seen = self.names()
-        near = difflib.get_close_matches(name, seen, 1)
+        near = difflib.get_close_matches(name, seen[-MAX_COMPARED:], 1)
         if near:
             return f"there is no step `{name}` here", f"did you mean `{near[0]}`? To be seen are {_some(seen)}"
         remedy = f"to be seen are {_some(seen)}" if seen else "no step has run before this one"

@@ -74,14 +74,16 @@ class LinkedFlow(Forked):
         try:
             result = yield from self._go(run, fiber, value, inner)
         except StepFailed as error:
-            if within.close is not None:
-                yield from unwind(run, fiber, trail, error.failure.undo, 0, error.failure)
-                close, within.close = within.close, None  # once, even if it is cut off itself
-                yield from close(run, fiber, error.failure)
-            raise
-        within.close = None
-        yield from handle(run, fiber, self.handlers.finally_, result, inner, None)
-        return result
+            failure = error.taken()
+        else:
+            within.close = None
+            yield from handle(run, fiber, self.handlers.finally_, result, inner, None)
+            return result
+        if within.close is not None:
+            yield from unwind(run, fiber, trail, failure.undo, 0, failure)
+            close, within.close = within.close, None  # once, even if it is cut off itself
+            yield from close(run, fiber, failure)
+        raise StepFailed(failure)
 
     def _go(self, run: Run, fiber: Fiber, value: Payload, inner: Frame) -> Flowing:
         path = self.place.of(inner)
@@ -118,7 +120,7 @@ def handle(
     try:
         return (yield from handler.go(run, fiber, value, own))
     except StepFailed as error:
-        failed = error.failure
+        failed = error.taken()
     except LegatoError as error:
         failed = mistake(error, own.where).failure
     run.handler_failed(failed)

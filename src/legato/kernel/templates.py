@@ -33,6 +33,8 @@ from legato.values import (
 
 T = TypeVar("T")
 
+MAX_FAULTS = 100
+
 
 class Shaped:
     """A shape, which is always of the value."""
@@ -215,6 +217,8 @@ class Templates:
     ) -> None:
         for each in references:
             self._roots.add(each.root)
+            if len(self._faults) > MAX_FAULTS:
+                continue  # what is meant instead takes thought, and nobody reads more
             trouble = sight.trouble_with(each.step) if each.root == "steps" else None
             if trouble is not None:
                 message, remedy = trouble

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Container, Iterator
 
-from legato.kernel.sight import Fault
+from legato.kernel.sight import MAX_COMPARED, Fault
 from legato.model.names import expression_name
-from legato.model.steps import CallStep, GraphNode, GraphStep
+from legato.model.steps import CallStep, FailStep, GraphNode, GraphStep
 
 SHOWN = 20  # nodes of a cycle that are named
 MAX_CYCLES = 20  # that are told; who has more begins with these
@@ -36,7 +36,7 @@ def _edge_faults(graph: GraphStep, name: str, node: GraphNode) -> list[Fault]:
             message = f"the node `{name}` is after itself"
             faults.append(Fault(step=node, key="after", message=message, remedy="remove it"))
         elif before not in graph.nodes:
-            near = difflib.get_close_matches(before, graph.nodes, 1)
+            near = difflib.get_close_matches(before, list(graph.nodes)[:MAX_COMPARED], 1)
             remedy = f"did you mean `{near[0]}`? " if near else ""
             remedy += f"The nodes are {', '.join(graph.nodes)}"
             message = f"the node `{name}` is after `{before}`, which is no node of this graph"
@@ -170,12 +170,13 @@ def _circle(start: str, part: set[str], graph: GraphStep) -> list[str]:
 
 
 def lost_data(graph: GraphStep, read: Container[str]) -> list[Fault]:
-    """Warnings: nodes whose values nobody gets, though nodes come after them."""
+    """Warnings: nodes whose values nobody gets, though nodes come after them, in a graph that passes on any at all."""
     passed = {before for node in graph.nodes.values() for before, edge in node.after.items() if not edge.order}
     followed = {before for node in graph.nodes.values() for before in node.after}
     faults: list[Fault] = []
     for name, node in graph.nodes.items():
-        if name in followed and name not in passed and expression_name(name) not in read:
+        lost = name in followed and name not in passed and expression_name(name) not in read
+        if lost and passed and not isinstance(node.step, FailStep):
             message = f"the value of node `{name}` is lost: every edge from it is `order`, and nothing reads it"
             remedy = f"make an edge `data`, or read steps.{expression_name(name)}; else leave it so"
             faults.append(Fault(step=node, message=message, remedy=remedy, warning=True))

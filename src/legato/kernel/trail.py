@@ -103,6 +103,19 @@ def unwind(
     return EMPTY
 
 
+def forget(trail: Trail) -> None:
+    """Let go of all that a trail holds: what was done knows its frame, and the frame its trail."""
+    waiting = [trail]
+    while waiting:
+        each = waiting.pop()
+        for entry in each:
+            if isinstance(entry, Together):
+                waiting += entry.trails
+            elif isinstance(entry, Within):
+                waiting.append(entry.trail)
+        each.clear()
+
+
 def _side_by_side(
     run: Run, fiber: Fiber, entry: Together, undone: Undone, why: Failure | None
 ) -> Generator[Node, Any, None]:
@@ -135,8 +148,8 @@ def _undo(
         yield leaf
     try:
         yield leaf
-    except StepFailed:
-        pass  # what the function said is the host's to log
+    except StepFailed as error:
+        error.taken()  # what the function said is the host's to log
     finally:
         # By the leaf, not by how the await ended: an answer that came in spite of a hard cancel counts.
         undone.append((leaf.path, leaf.error is None))

@@ -1,6 +1,6 @@
 """How steps get their ids (contract 2): by position and by what the author wrote, never by a counter of a run.
 
-An id is unique within its scope: the flow, one branch, one node, one item, one case. Nested sequences share their scope.
+An id is unique within its scope: the flow, one branch, node, item or case. Nested sequences share their scope.
 """
 
 from __future__ import annotations

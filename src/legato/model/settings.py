@@ -52,5 +52,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     functions: dict[str, Function] = {}
     timeout: float = 60.0  # a run's deadline where the flow sets none
     limits: Limits = Limits()
+    python_modules: tuple[str, ...] = ()  # what flows may name as code beside the modules of the folder itself
     callback_secret: str = ""  # signs what callbacks post; without it no flow may have one
     dev: bool = False

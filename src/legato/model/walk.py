@@ -52,3 +52,13 @@ def functions_called(flow: Flow) -> Iterator[str]:
             yield step.function
         if isinstance(step, CallStep | PythonStep) and step.undo is not None:
             yield step.undo.function
+
+
+def modules_of(flow: Flow) -> Iterator[str]:
+    """The modules whose code a flow names."""
+    if ":" in flow.code:
+        yield flow.code.partition(":")[0]
+    for step in every_step(flow):
+        python = step.python if isinstance(step, PythonStep) else step.on_response if isinstance(step, CallStep) else ""
+        if python:
+            yield python.partition(":")[0]

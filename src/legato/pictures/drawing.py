@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from legato.model.flow import MAX_STEPS, Callback, Flow
-from legato.model.steps import CallStep, ChooseStep, FailStep, PythonStep, UndoCall
+from legato.model.steps import CallStep, ChooseStep, FailStep, ForeachStep, PythonStep, UndoCall
 from legato.pictures import words
 from legato.pictures.parts import Body, Part, Whole
 from legato.pictures.pieces import NO_LABELS, Frame, Piece, between, chain, framed, one
@@ -93,7 +93,7 @@ def _part(part: Part) -> Piece:
     main = _core(part)
     side: list[Item] = []
     edges: list[Edge] = []
-    exits = main.exits
+    exits = main.exits or _despite(part, main)
     undo = part.step.undo if isinstance(part.step, CallStep | PythonStep) else None
     if undo is not None:
         node = _undo(undo, part.path)
@@ -107,8 +107,17 @@ def _part(part: Part) -> Piece:
         edges.append(Edge(source=source, target=steps.entry, kind="error"))
         exits = (*exits, *steps.exits)
     if not side:
-        return main
+        return main._replace(exits=exits)
     return Piece(Group(arrangement="beside", children=(main.item, *side), edges=tuple(edges)), main.entry, exits)
+
+
+def _despite(part: Part, piece: Piece) -> tuple[str, ...]:
+    """The ways out of what cannot succeed: it may be skipped, its failure passed over, and a loop have no items."""
+    step = part.step
+    passed = step.on_error is not None and step.on_error.action != "steps"
+    if passed or step.when or isinstance(step, ForeachStep):
+        return (piece.item.path if isinstance(piece.item, Group) else piece.entry,)
+    return ()
 
 
 def _undo(undo: UndoCall, path: str) -> Node:
@@ -154,9 +163,7 @@ def _leaf(part: Part) -> Piece:
     kind = cast("NodeKind", part.kind) if part.kind in words.LEAVES else empty
     tip = "\n".join([part.path, words.title(step), *lines, *words.mappings(step)])
     piece = one(Node(path=part.path, kind=kind, title=words.named(part), lines=tuple(lines), tip=tip))
-    # What follows a step that fails is reached only where the step is skipped, or its failure is.
-    ends = isinstance(step, FailStep) and not step.when and (step.on_error is None or step.on_error.action == "steps")
-    return piece._replace(exits=()) if ends else piece
+    return piece._replace(exits=()) if isinstance(step, FailStep) else piece
 
 
 def _frame(part: Part, kind: GroupKind, piece: Piece) -> Piece:

@@ -125,7 +125,7 @@ def _put_across(rows: list[list[Spot]]) -> float:
     width = max((row[-1].x + row[-1].width for row in rows), default=0.0)
     for row in (rows[0], rows[-1]) if rows else ():
         if len(row) == 1:  # what the graph begins with, and what it ends in, in the middle
-            row[0].x = round(width / 2 - row[0].anchor, 1)
+            row[0].x = round(min(max(0.0, width / 2 - row[0].anchor), width - row[0].width), 1)
     return width
 
 

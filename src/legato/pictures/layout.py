@@ -128,14 +128,14 @@ def _layers(group: Group) -> Box:
 
 
 def _paths(item: Item) -> list[str]:
-    """The paths of all nodes of an item."""
+    """The paths of all nodes and frames of an item."""
     waiting, paths = [item], list[str]()
     while waiting:
         each = waiting.pop()
-        if isinstance(each, Node):
-            paths.append(each.path)
-        else:
+        if isinstance(each, Group):
             waiting.extend(each.children)
+        if each.path:
+            paths.append(each.path)
     return paths
 
 

@@ -71,7 +71,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow with its steps and its handlers. `cut` says that steps are missing: there are too many to show."""
+    """A flow with its steps and its handlers. `path` is that of the step that runs it, if one does.
+
+    `cut` says that steps are missing: there are too many to show.
+    """
 
     flow: Flow
     path: str
@@ -105,14 +108,14 @@ class _Walk:
         self._depth = 0
         self.left = MAX_STEPS
 
-    def whole(self, flow: Flow, prefix: str) -> Whole:
+    def whole(self, flow: Flow, path: str) -> Whole:
         self._within.append(flow.name)
         whole = Whole(
             flow=flow,
-            path=prefix,
-            parts=self._scope(flow.steps, prefix),
-            on_failure=self._scope(flow.on_failure, f"{prefix}/failure."),
-            finally_=self._scope(flow.finally_, f"{prefix}/finally."),
+            path=path,
+            parts=self._scope(flow.steps, f"{path}." if path else ""),
+            on_failure=self._scope(flow.on_failure, f"{path}/failure."),
+            finally_=self._scope(flow.finally_, f"{path}/finally."),
         )
         self._within.pop()
         return whole
@@ -210,4 +213,4 @@ class _Walk:
         flow = self._resolve(step.flow)
         if flow is None:
             return None, "there is no such flow that can be run"
-        return self.whole(flow, f"{path}."), ""
+        return self.whole(flow, path), ""

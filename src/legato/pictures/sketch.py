@@ -38,7 +38,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Edge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What follows what: the next step, one that waits without a value, an undo, what is done on an error.
 
-    `source` is a node's path; of an `error` it may be that of a group.
+    `source` is the path of a node, or of a group where it does not matter how far that has come.
     """
 
     source: str

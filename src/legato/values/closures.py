@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from legato.values.faults import Mistake
+from legato.values.faults import Mistake, printable
 from legato.values.kinds import described, equal, kind_of
 from legato.values.numbers import ORDER, Operation, negate
 from legato.values.working import MISSING, Frame
@@ -80,7 +80,7 @@ def _member(value: Any, key: Any) -> object:
 def _no_member(value: object, key: object) -> Mistake:
     """Why there is no element at `key`."""
     of, by = _type(value), _type(key)
-    asked = f"`[{key}]`" if by is int else f"`{key[:60]}`" if isinstance(key, str) else kind_of(key)
+    asked = f"`[{key}]`" if by is int else f"`{printable(key)}`" if isinstance(key, str) else kind_of(key)
     if (of is dict and by in (str, int, float)) or (of is list and by in (int, float)):
         return Mistake(f"there is no {asked} in the {described(value).split(' ', 1)[1]}")
     if of is list:
@@ -111,7 +111,7 @@ def map_of(entries: Sequence[tuple[Evaluate, Evaluate]]) -> Evaluate:
             if type(key) is not str and type(key) is not int:
                 raise Mistake(f"{kind_of(key)} cannot be a key")
             if key in made:
-                raise Mistake(f"the key `{str(key)[:60]}` is given twice")
+                raise Mistake(f"the key `{printable(str(key))}` is given twice")
             made[key] = value_of(frame)
         return made
 

@@ -13,7 +13,7 @@ import msgspec
 from legato.errors import NotJSON
 from legato.model.payload import JSON, Payload, check_json, json_payload
 from legato.values.dig import kind_of_json
-from legato.values.faults import EvaluationFailed
+from legato.values.faults import EvaluationFailed, printable
 from legato.values.pieces import text_of_json
 from legato.values.xml import read_xml
 
@@ -63,7 +63,10 @@ def _from_text(payload: Payload) -> Payload:
 
 
 def _from_xml(payload: Payload) -> Payload:
-    made = json_payload(read_xml(payload.plain_body(), _charset(payload)))
+    # The parser knows few character sets, and what a header says goes before what the document does (RFC 7303, 3).
+    is_told = _charset(payload) is not None
+    document = _text_of(payload).encode("utf-8") if is_told else payload.plain_body()
+    made = json_payload(read_xml(document, "utf-8" if is_told else None))
     check_json(made.body)  # a list stands between each level of elements: twice as deep as the document
     return made
 
@@ -126,7 +129,7 @@ def _to_form(payload: Payload) -> Payload:
 def _field(name: str, value: bytes) -> str | None:
     kind = kind_of_json(value)
     if kind in ("an object", "a list"):
-        raise EvaluationFailed(f"a form holds no nested values, and `{name[:60]}` is or holds {kind}")
+        raise EvaluationFailed(f"a form holds no nested values, and `{printable(name)}` is or holds {kind}")
     return None if kind == "null" else text_of_json(value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from legato.values.faults import ExpressionError, Fault
+from legato.values.faults import ExpressionError, Fault, printable
 from legato.values.tokens import Token, tokens_of
 from legato.values.tree import MAX_DEPTH, Node
 
@@ -77,7 +77,9 @@ class Cursor:
             )
         if isinstance(token.value, str) and isinstance(before.value, str):
             self.stop("a text stands beside another", "join them with `+`, and check the quotes", token.start)
-        self.stop(f"`{token.text[:40]}` stands where {wanted} should be", "check what is before it", token.start)
+        self.stop(
+            f"`{printable(token.text, 40)}` stands where {wanted} should be", "check what is before it", token.start
+        )
 
     def depth_of(self, offset: int, *nodes: Node) -> int:
         """The depth of a node over these. Raises ExpressionError for one that is too deep to be walked."""

@@ -16,7 +16,7 @@ from msgspec import UNSET, Raw
 from legato.errors import NotJSON
 from legato.model.payload import Payload
 from legato.values.env import Env
-from legato.values.faults import Mistake
+from legato.values.faults import Mistake, printable
 from legato.values.kinds import keys_of
 
 Pointer = tuple[str | int, ...]
@@ -52,8 +52,7 @@ def spelt(root: str, step: str, pointer: Sequence[str | int]) -> str:
         elif _IDENTIFIER.fullmatch(part):
             parts.append("." + part)
         else:
-            printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in part[:60])
-            parts.append(f'["{printable}"]')
+            parts.append(f'["{printable(part)}"]')
     return "".join(parts)
 
 
@@ -182,6 +181,6 @@ def _absent(digger: Digger, document: bytes, is_json: bool) -> str:
             fields = _object(document)
             if part not in fields:
                 where = f"object with the keys{keys_of(fields)}" if fields else "empty object"
-                return f"`{whole}`: there is no `{part[:60]}` in the {where}"
+                return f"`{whole}`: there is no `{printable(part)}` in the {where}"
             document = bytes(fields[part])
     return f"`{whole}` cannot be read"

@@ -48,15 +48,23 @@ class Limit(Exception):
     """An evaluation that needs more than it may have. Never passed over."""
 
 
+def printable(text: str, limit: int = 60) -> str:
+    """A text as it may stand in a message: not too long, every character to be seen."""
+    short = text if len(text) <= limit else text[: limit - 3] + "..."
+    if short.isprintable():
+        return short
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in short)
+
+
 def shown(source: str) -> str:
-    """An expression as it stands in messages: with its `${}`, in backquotes, on one line, not too long."""
-    return quoted(source, "${", "}")
+    """An expression as it stands in messages: with its `${}`, in backquotes, on one line."""
+    return f"`${{{_line(source)}}}`"
 
 
-def quoted(text: str, before: str = "", after: str = "") -> str:
-    """A text as it stands in messages: in backquotes, on one line, not too long, printable."""
-    line = " ".join(text[: 4 * _MAX_SHOWN].split())
-    if len(line) > _MAX_SHOWN:
-        line = line[: _MAX_SHOWN - 3] + "..."
-    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
-    return f"`{before}{line}{after}`"
+def quoted(template: str) -> str:
+    """A text with expressions as it stands in messages: in backquotes, on one line."""
+    return f"`{_line(template)}`"
+
+
+def _line(text: str) -> str:
+    return printable(" ".join(text[: 4 * _MAX_SHOWN].split()), _MAX_SHOWN)

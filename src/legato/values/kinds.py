@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import msgspec
 
+from legato.values.faults import printable
 from legato.values.moments import Duration, Timestamp
 from legato.values.working import Frame
 
@@ -53,14 +54,9 @@ def described(value: object) -> str:
 
 def keys_of(entries: dict[Any, Any]) -> str:
     """The first keys of an object, in backquotes, after a space."""
-    shown = [f"`{_printable(str(key))}`" for key, _ in zip(entries, range(_MAX_KEYS), strict=False)]
+    shown = [f"`{printable(str(key))}`" for key, _ in zip(entries, range(_MAX_KEYS), strict=False)]
     more = len(entries) - len(shown)
     return (" " if shown else "") + ", ".join(shown) + (f" and {more} more" if more else "")
-
-
-def _printable(key: str) -> str:
-    short = key if len(key) <= 60 else key[:57] + "..."
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in short)
 
 
 def equal(left: object, right: object, frame: Frame) -> bool:

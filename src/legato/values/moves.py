@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Raw
 
 from legato.values.dig import kind_of_json
-from legato.values.faults import EvaluationFailed
+from legato.values.faults import EvaluationFailed, printable
 from legato.values.trees import Opener, Part
 
 
@@ -19,7 +19,7 @@ class Move(NamedTuple):
     target: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"`rename` of `{'.'.join(self.source)}` to `{'.'.join(self.target)}`"
+        return f"`rename` of `{printable('.'.join(self.source))}` to `{printable('.'.join(self.target))}`"
 
 
 class _Held(NamedTuple):
@@ -65,7 +65,7 @@ def _take(part: Part, move: Move, depth: int, opener: Opener, held: list[_Held])
             return
         inner = at[name] = opener.opened(at[name])
         if isinstance(inner, list):
-            where = ".".join(move.source[:count])
+            where = printable(".".join(move.source[:count]))
             raise EvaluationFailed(f"{move}: `{where}` is a list, whose fields stay in it; rename to `{where}.name`")
         if not isinstance(inner, dict):
             return
@@ -81,9 +81,9 @@ def _put(held: _Held, opener: Opener) -> None:
         inner = at[name] = opener.opened(at.get(name, {}))
         if not isinstance(inner, dict):
             there = "a list" if not isinstance(inner, Raw) else kind_of_json(bytes(inner))
-            raise EvaluationFailed(f"{held.move}: `{name}` is there already and is {there}, not an object")
+            raise EvaluationFailed(f"{held.move}: `{printable(name)}` is there already and is {there}, not an object")
         at = inner
     name = held.way[-1]
     if name in at:
-        raise EvaluationFailed(f"{held.move}: there is a `{name}` already; drop it or rename it first")
+        raise EvaluationFailed(f"{held.move}: there is a `{printable(name)}` already; drop it or rename it first")
     at[name] = held.value

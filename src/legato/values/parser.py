@@ -10,7 +10,7 @@ from collections.abc import Collection
 from legato.model.payload import MAX_DEPTH as JSON_DEPTH
 from legato.values.cursor import SPLIT, Cursor
 from legato.values.env import ROOTS, UNDO_ROOTS
-from legato.values.faults import MAX_FAULTS, ExpressionError, Fault
+from legato.values.faults import MAX_FAULTS, ExpressionError, Fault, quoted
 from legato.values.functions import FUNCTIONS
 from legato.values.kinds import TYPE_NAMES
 from legato.values.operators import OPERATORS, Row, folded
@@ -74,7 +74,8 @@ class _Parser(Cursor):
         except ExpressionError as error:
             self.faults.extend(error.faults)
         if self.faults or tree is None:
-            raise ExpressionError(list(dict.fromkeys(self.faults))[:MAX_FAULTS])
+            found = sorted(dict.fromkeys(self.faults), key=lambda fault: fault.offset)
+            raise ExpressionError(found[:MAX_FAULTS])
         return tree, self.paths
 
     def expression(self) -> Node:
@@ -142,7 +143,7 @@ class _Parser(Cursor):
         if isinstance(node, Path):
             constant = key.value if isinstance(key, Literal) else None
             if type(constant) is int and constant < 0:
-                last = f"`{node.written}[size({node.written}) - {-constant}]`"
+                last = quoted(f"{node.written}[size({node.written}) - {-constant}]")
                 self.stop("a list has no element before its first", f"write {last} to count from the end", opened)
             if isinstance(constant, str) or type(constant) is int:
                 return self.extended(node, constant)
@@ -272,7 +273,7 @@ class _Parser(Cursor):
             if name == "steps" and not self.ahead(".") and not self.ahead("["):
                 self.fault("`steps` alone is no value", "write `steps.name`", token.start)
             return path
-        if name in _NAMESPACES and self.ahead(".") and self.tokens[self.at + 2].text == "(":
+        if name in _NAMESPACES and [token.text for token in self.tokens[self.at : self.at + 3 : 2]] == [".", "("]:
             self.take()
             member = self.take()
             self.take()

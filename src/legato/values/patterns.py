@@ -14,6 +14,7 @@ import jsonschema_rs
 # time, and a large one takes tens of milliseconds.
 _WRITTEN = 8 * 1024 * 1024
 _FROM_DATA = 256 * 1024
+PATTERN_REMEDY = "write a smaller one, without lookaround and backreferences"
 MAX_PATTERN = 1000  # characters of one that comes with the data
 
 PATTERN_OPTIONS = jsonschema_rs.RegexOptions(size_limit=_WRITTEN, dfa_size_limit=_WRITTEN)

@@ -53,7 +53,7 @@ class Faults:
             try:
                 end = end_of_expression(text, done)
             except ExpressionError as error:
-                self._note(error, pointer, 0)
+                self._note(error, pointer, done)
                 closing = text.find("}", done)
                 if closing < 0 or self.full:
                     return pieces

@@ -14,7 +14,7 @@ import msgspec
 
 from legato.model.payload import MAX_DEPTH, Payload
 from legato.values.faults import MAX_FAULTS, ExpressionError, Fault
-from legato.values.patterns import PATTERN_OPTIONS
+from legato.values.patterns import PATTERN_OPTIONS, PATTERN_REMEDY
 
 MAX_PROBLEMS = 100  # nobody reads more
 _MAX_LISTED = 5_000  # elements; the engine collects every problem, some 10 us each, before it gives the first
@@ -76,7 +76,7 @@ def compile_schema(schema: object) -> Schema:
     try:
         return Schema(_validator(cast("Any", schema), "the value"))
     except jsonschema_rs.ValidationError as error:
-        fault = Fault(f"the schema cannot be used: {_short(error.message)}", "mend it", 0, tuple(error.instance_path))
+        fault = _fault(error)
     except (ValueError, TypeError, OverflowError) as error:
         fault = Fault(f"the schema cannot be used: {_short(str(error))}", "write it as plain JSON, not too deep")
     raise ExpressionError([fault])
@@ -100,15 +100,16 @@ def _wrong(schema: dict[str, Any] | bool) -> Iterable[Fault]:
         errors = _meta_validator(draft).iter_errors(schema)
     except (jsonschema_rs.ValidationError, ValueError, TypeError, OverflowError):
         return  # compiling it says why
-    for error in errors:
-        path = tuple(error.instance_path)
-        name = path[-1] if path else ""
-        if name == "type":
-            yield Fault("this is no type of JSON", f"write one of {_TYPES}, or a list of them", 0, path)
-        elif name == "pattern" or (len(path) > 1 and path[-2] == "patternProperties"):
-            yield Fault("the pattern is not valid", "lookaround and backreferences do not exist here", 0, path)
-        else:
-            yield Fault(f"the schema is not valid: {_short(error.message)}", "see json-schema.org", 0, path)
+    yield from map(_fault, errors)
+
+
+def _fault(error: jsonschema_rs.ValidationError) -> Fault:
+    path = tuple(error.instance_path)
+    if path and path[-1] == "type":
+        return Fault("this is no type of JSON", f"write one of {_TYPES}, or a list of them", 0, path)
+    if error.message.endswith('is not a "regex"'):
+        return Fault("the pattern is not valid", PATTERN_REMEDY, 0, path)
+    return Fault(f"the schema is not valid: {_short(error.message)}", "see json-schema.org for what it may be", 0, path)
 
 
 def _remote(schema: object, path: tuple[str | int, ...]) -> Iterable[Fault]:

@@ -13,7 +13,7 @@ from msgspec import Raw
 from legato.errors import NotJSON
 from legato.model.payload import JSON, MAX_DEPTH, Payload
 from legato.values.dig import kind_of_json
-from legato.values.faults import MAX_FAULTS, EvaluationFailed, ExpressionError, Fault
+from legato.values.faults import MAX_FAULTS, EvaluationFailed, ExpressionError, Fault, printable
 from legato.values.moves import Move, moved
 from legato.values.trees import Opener, Part, Paths, paths_tree
 
@@ -85,10 +85,10 @@ def compile_shape(
     for source, target in (rename or {}).items():
         move = Move(_path(source, ("rename", source), faults), _path(target, ("rename", source), faults))
         if move.source == move.target:
-            faults.append(Fault(f"`{source}` is renamed to itself", "remove it", 0, ("rename", source)))
+            faults.append(Fault(f"`{printable(source)}` is renamed to itself", "remove it", 0, ("rename", source)))
         elif move.target in moves:
             first = ".".join(moves[move.target].source)
-            message = f"`{first}` and `{source}` are both renamed to `{target}`"
+            message = f"`{printable(first)}` and `{printable(source)}` are both renamed to `{printable(target)}`"
             faults.append(Fault(message, "give one another name", 0, ("rename", source)))
         moves[move.target] = move
     if faults:
@@ -99,7 +99,9 @@ def compile_shape(
 def _path(text: str, pointer: tuple[str | int, ...], faults: list[Fault]) -> tuple[str, ...]:
     parts = tuple(text.split("."))
     if not all(parts):
-        faults.append(Fault(f"`{text[:60]}` is no path", "write keys joined by dots, as in user.name", 0, pointer))
+        faults.append(
+            Fault(f"`{printable(text)}` is no path", "write keys joined by dots, as in user.name", 0, pointer)
+        )
     elif len(parts) > MAX_DEPTH:
         faults.append(Fault(f"a path longer than {MAX_DEPTH}", "no document is as deep as that", 0, pointer))
     return parts

@@ -7,8 +7,7 @@ from collections.abc import Collection, Sequence
 from legato.values.cursor import WORD_OPERATORS, Cursor
 from legato.values.env import UNDO_ROOTS
 from legato.values.functions import FUNCTIONS
-from legato.values.patterns import matcher
-from legato.values.strings import PATTERN_REMEDY
+from legato.values.patterns import PATTERN_REMEDY, matcher
 from legato.values.tokens import Token
 from legato.values.tree import Literal, Node
 from legato.values.words import did_you_mean

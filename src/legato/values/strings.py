@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from legato.values.faults import Mistake
 from legato.values.kinds import kind_of
-from legato.values.patterns import Matcher
+from legato.values.patterns import PATTERN_REMEDY, Matcher
 from legato.values.signature import Function
 from legato.values.working import Frame
 
-PATTERN_REMEDY = "lookaround and backreferences do not exist here"
 _UPPER = str.maketrans({chr(code): chr(code - 32) for code in range(ord("a"), ord("z") + 1)})
 _LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
 

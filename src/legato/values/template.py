@@ -14,6 +14,7 @@ import msgspec
 from legato.model.payload import JSON, MAX_DEPTH, Payload
 from legato.values.env import Env, Reference
 from legato.values.expression import Expression
+from legato.values.faults import printable
 from legato.values.pieces import Faults, Pointer, text_of
 from legato.values.together import groups
 
@@ -117,7 +118,7 @@ class _Compiler:
                 _encode(value) if not isinstance(value, int) or isinstance(value, bool) else b"%d" % value
             )
         else:
-            what = repr(value) if isinstance(value, float) else f"a {type(value).__name__}"
+            what = repr(value) if isinstance(value, float) else f"a value of type {type(value).__name__}"
             self.faults.add(f"{what} cannot be written as JSON", "write text, a number, a list or a mapping", pointer)
 
     def text(self, value: str, pointer: Pointer) -> None:
@@ -164,5 +165,5 @@ class _Compiler:
         at = key.replace("$${", "   ").find("${")
         if at >= 0:
             remedy = "write the whole object as one expression"
-            self.faults.add(f"the key `{key[:60]}` holds an expression", remedy, pointer, at)
+            self.faults.add(f"the key `{printable(key)}` holds an expression", remedy, pointer, at)
         return key.replace("$${", "${")

@@ -67,26 +67,22 @@ def tokens_of(text: str) -> list[Token]:
 def end_of_expression(text: str, start: int) -> int:
     """The offset of the `}` that ends an expression beginning at `start`: braces in strings and maps do not count.
 
-    Raises ExpressionError if there is none within reach.
+    Raises ExpressionError if there is none within reach; its offsets count from `start`.
     """
-    depth = 0
-    at = start
-    window = text[: start + MAX_SOURCE + 1]
+    depth = at = 0
+    window = text[start : start + MAX_SOURCE + 1]
     while (token := _next(window, at)).kind != "end":
         if token.kind == "mark" and token.text == "{":
             depth += 1
         elif token.kind == "mark" and token.text == "}":
             if not depth:
-                return token.start
+                return start + token.start
             depth -= 1
         at = token.end
-    if len(window) < len(text):
-        raise _error(
-            f"an expression is longer than {MAX_SOURCE} characters, or its `}}` is missing", "shorten it", start
-        )
-    raise _error(
-        "the `${` is never closed", "write the `}` that ends it, or `$${` for a literal `${`", max(start - 2, 0)
-    )
+    if len(window) > MAX_SOURCE:
+        message = f"an expression is longer than {MAX_SOURCE} characters, or its `}}` is missing"
+        raise _error(message, "compute parts of it in a `set` step", -2)
+    raise _error("the `${` is never closed", "write the `}` that ends it, or `$${` for a literal `${`", -2)
 
 
 def _next(text: str, at: int) -> Token:

@@ -57,16 +57,17 @@ class Opener:
         """What is on these paths, in lists of each element; None where nothing is. Elements that are objects stay."""
         part = self.opened(part)
         if isinstance(part, dict):
-            kept: dict[str, Part] = {}
+            chosen: dict[str, Part] = {}
             for name, inner in part.items():
                 if name in paths:
                     found = self.picked(inner, paths[name]) if paths[name] else inner
                     if found is not None:
-                        kept[name] = found
-            return kept or None
+                        chosen[name] = found
+            return chosen or None
         if isinstance(part, list):
             items = [self.opened(item) for item in part]
-            return [self.picked(item, paths) or {} for item in items if not isinstance(item, Raw)]
+            kept = (self.picked(item, paths) for item in items if not isinstance(item, Raw))
+            return [{} if item is None else item for item in kept]
         return None
 
     def dropped(self, part: Part, paths: Paths) -> Part:
