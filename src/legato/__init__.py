@@ -27,7 +27,8 @@ _PLACES = {
     "run_sync": "legato.inprocess",
 }
 
-__all__ = ["__version__", *_PLACES]  # noqa: PLE0604 - they are names
+__all__ = ["__version__"]
+__all__ += list(_PLACES)  # pyright: ignore[reportUnsupportedDunderAll] - what is exported is in the stub
 
 
 def __getattr__(name: str) -> object:

@@ -6,6 +6,8 @@ import pytest
 
 from legato.errors import DefinitionError
 from legato.kernel import Call, Sleep, link
+from legato.model.steps import CallStep, PythonStep
+from legato.pictures.parts import Part, parts_of
 from legato.testing import refused, unknown
 from tests.language.play import Played, flow_of, play, problems_of
 
@@ -86,6 +88,27 @@ def test_paths(steps: str, expected: str) -> None:
     """That no two are the same, and that keys are the paths, is checked of every run."""
     played = play(f"steps: [{steps}]", FUNCTIONS, 1, flows=FLOWS)
     assert leaves(played) == expected.split()
+
+
+@pytest.mark.parametrize("steps", [steps for steps, _ in ROWS])
+def test_pictures_show_the_same_paths(steps: str) -> None:
+    """What is drawn, explained and exported names a step as errors, keys and the log do."""
+    flows = {name: flow_of(flow, name) for name, flow in FLOWS.items()}
+    flow = flow_of(f"steps: [{steps}]")
+    shown: list[str] = []
+
+    def walk(parts: tuple[Part, ...]) -> None:
+        for part in parts:
+            if isinstance(part.step, CallStep | PythonStep):
+                shown.append(part.path)
+            for body in part.bodies:
+                walk(body.parts)
+            if part.whole is not None:
+                walk((*part.whole.parts, *part.whole.on_failure, *part.whole.finally_))
+
+    walk(parts_of(flow, flows.get).parts)
+    calls = [call.path for call in link(flow, flows.get).calls if not call.is_undo]
+    assert sorted(shown) == sorted(path for path in calls if not path.endswith("/response"))
 
 
 def test_handlers_and_callbacks_have_paths_of_their_own() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from legato import Flow, Graph, RunFailed, Steps, run_sync
+from legato import Flow, Graph, Refused, RunFailed, Steps, run_sync
 from legato.inprocess import run
 
 UP = {"up": str.upper, "left": lambda value: f"L{value}", "right": lambda value: f"R{value}"}
@@ -44,7 +44,7 @@ def test_the_branches_that_code_names(given: list[str], result: Any) -> None:
 @pytest.mark.parametrize("given", [["c"], ["a", "c"], "a", None, {"a": 1}, 3, [["a"]], [1]])
 def test_what_is_no_branch_fails_before_any_has_begun(given: Any) -> None:
     called: list[str] = []
-    parts = {name: called.append for name in PARTS}
+    parts = dict.fromkeys(PARTS, called.append)
     with pytest.raises(RunFailed) as failed:
         run_sync(chosen(), {"n": 2, "keys": given}, functions=parts)
     assert failed.value.status == 500
@@ -98,6 +98,21 @@ def test_a_branch_within_a_branch() -> None:
 def test_a_branch_may_be_skipped_and_fail() -> None:
     flow = Flow("f").branch(lambda value: ["a"], {"a": "left"}, on_error={"value": "spared"})
     assert run_sync(flow, 1, functions={"left": ValueError("no")}) == "spared"
+
+
+@pytest.mark.parametrize("says", [None, {"sorry": 1}])
+def test_a_failure_is_told_to_code_which_may_say_something_to_the_caller(says: Any) -> None:
+    told: list[Any] = []
+
+    def handle(error: Any) -> Any:
+        told.append((error["step"], error["status"], error["detail"]))
+        return says
+
+    with pytest.raises(RunFailed) as failed:
+        run_sync(Flow("f").call("bad").on_failure(handle), 1, functions={"bad": Refused("no", 409)})
+    assert told == [("bad", 409, "no")]
+    assert failed.value.failure.said is None or failed.value.body == says
+    assert (failed.value.failure.said is None) == (says is None)
 
 
 def split(value: str) -> list[str]:

@@ -176,7 +176,7 @@ def test_failures_are_caught_or_end_the_run() -> None:
             return await ctx.call("a")
         except StepError as error:
             seen = [error.path, error.function, error.status, error.detail, error.body, error.outcome, error.reason]
-        await ctx.call("b", seen)
+        return await ctx.call("b", seen)
 
     run = Driven(spares).fail("a", "refused", 409, {"why": "sold out"})
     assert run.sent["b"] == ["a", "a", 409, "a said no", {"why": "sold out"}, "refused", "failed"]
@@ -235,8 +235,8 @@ def test_the_same_failure_goes_through() -> None:
     async def through(ctx: Context) -> None:
         try:
             await ctx.call("a")
-        except StepError as error:
-            assert error.status == 422
+        except StepError:
+            await ctx.sleep(1)
             raise
 
     @flow
@@ -246,7 +246,7 @@ def test_the_same_failure_goes_through() -> None:
 
         await ctx.gather(branch(), branch())
 
-    assert Driven(through).fail("a").failure.path == "a"
+    assert Driven(through).fail("a").ok("sleep").failure.path == "a"
     run = Driven(branched).fail("gather[1].a")
     assert run.cancelled == ["gather[0].a"]
     run.settle("gather[0].a")

@@ -69,7 +69,8 @@ PAIRS: dict[str, tuple[Flow, str]] = {
         """,
     ),
     "what makes values": (
-        Flow("f").set({"a": "${input}", "b": [1, 2.5, None, True]}).set({"value": {"pick": 1}}).call("a", input={"value": None}),
+        Flow("f").set({"a": "${input}", "b": [1, 2.5, None, True]}).set({"value": {"pick": 1}})
+        .call("a", input={"value": None}),
         'steps: [{set: {a: "${input}", b: [1, 2.5, null, true]}}, {set: {value: {pick: 1}}}, {call: a, input: null}]',
     ),
     "parallel": (
@@ -141,7 +142,8 @@ PAIRS: dict[str, tuple[Flow, str]] = {
     ),
     "a graph in a graph": (
         Flow("f").graph(
-            Graph().node("a", call="x").sub("b", Graph().node("c", call="y").node("d", call="z").edge("c", "d")).edge("a", "b")
+            Graph().node("a", call="x")
+            .sub("b", Graph().node("c", call="y").node("d", call="z").edge("c", "d")).edge("a", "b")
         ),
         "steps: [{graph: {a: x, b: {graph: {c: y, d: {call: z, after: c}}, after: a}}}]",
     ),
@@ -185,7 +187,10 @@ PAIRS: dict[str, tuple[Flow, str]] = {
         Flow("f").call("a", on_failure=code.add_vat).on_failure(code.judge).finally_(code.later),
         """
         steps: [{call: a, on_error: {steps: [{python: "tests.python.code:add_vat", input: "${error}"}]}}]
-        on_failure: [{python: "tests.python.code:judge", input: "${error}"}]
+        on_failure:
+        - graph:
+            handle: {python: "tests.python.code:judge", input: "${error}"}
+            say: {set: "${steps.handle}", when: "${steps.handle != null}", after: {handle: order}}
         finally: [{python: "tests.python.code:later", input: "${run.state}"}]
         """,
     ),
@@ -213,7 +218,22 @@ def test_the_same_flow(name: str) -> None:
 
 def test_every_operator_has_a_pair() -> None:
     built = " ".join(str(flow.document) for flow, _ in PAIRS.values())
-    kinds = "call python steps parallel graph foreach choose flow set sleep wait publish respond fail".split()
+    kinds = [
+        "call",
+        "python",
+        "steps",
+        "parallel",
+        "graph",
+        "foreach",
+        "choose",
+        "flow",
+        "set",
+        "sleep",
+        "wait",
+        "publish",
+        "respond",
+        "fail",
+    ]
     assert all(f"'{kind}'" in built for kind in kinds)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -137,7 +138,7 @@ def line(*names: str) -> Graph:
     graph = Graph()
     for name in names:
         graph.node(name, call="x")
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in pairwise(names):
         graph.edge(before, after)
     return graph
 

@@ -26,7 +26,7 @@ TELLING: dict[str, Any] = {
     "idempotent": True, "hedge": "3s", "on_response": "m:f", "join": "any", "merge": "first", "concurrency": 3,
     "tolerate": 7, "min_successful": 0, "collect": "outcomes", "attempts": 5, "backoff": "3s", "max_backoff": "1h",
     "when_status": [502], "name": "zz", "delay": "3s", "on_failure": ["zz"], "finally": ["zz"], "callback": "http://h/zz",
-    "answer_within": "1s", "on_disconnect": "cancel", "after": {}, "steps": ["zz"], "call": "zz", "value": 1,
+    "answer_within": "1s", "on_disconnect": "cancel", "steps": ["zz"], "call": "zz", "value": 1,
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from tests.soak.flow_texts import Text
 from tests.soak.language_checks import (
     any_env,
     check_expression,
+    check_nothing_ignored,
     check_nothing_unsaid,
     check_reading,
     check_running,
@@ -51,9 +52,10 @@ class Campaign:
         self.current = folder / "current"
         self._case = ""
         self.kinds: list[Callable[[Random], str]] = [
-            self.damaged_text, self.damaged_text, self.damaged_tree, self.damaged_tree, self.grammar, self.grammar,
-            self.grammar, self.unknown_key, self.unknown_key, self.expression, self.expression, self.expression,
-        ]  # fmt: skip
+            *(self.damaged_text, self.damaged_tree, self.unknown_key) * 2,
+            *(self.grammar, self.expression) * 3,
+            self.other_value,
+        ]
 
     def run(self, seconds: float) -> None:
         """Do cases for so long."""
@@ -139,14 +141,24 @@ class Campaign:
         return self._run(random, definition.flow)
 
     def unknown_key(self, random: Random) -> str:
-        """A right flow with a key that is not of the language."""
+        """A right flow with a key that is not of the language, or not of that place."""
+        tree = self._right(random)
+        return "refused" if tree is None else check_nothing_unsaid(random, tree, tree["flow"])
+
+    def other_value(self, random: Random) -> str:
+        """A right flow with one value that is another."""
+        tree = self._right(random)
+        return "refused" if tree is None else check_nothing_ignored(random, tree, tree["flow"])
+
+    def _right(self, random: Random) -> dict[str, Any] | None:
+        """A flow that is right."""
         tree = random.choice(self.good)
         if random.random() < 0.5:
             tree = Flows(random).flow("order")
             if check_same_in_yaml_and_json(tree, "order").flow is None:
-                return "refused"
+                return None
         self.show(json.dumps(tree, indent=1))
-        return check_nothing_unsaid(random, tree, tree["flow"])
+        return tree
 
     def expression(self, random: Random) -> str:
         """An expression, right, damaged or neither."""

@@ -23,7 +23,7 @@ from legato.model.source import Source
 from legato.values import EvaluationFailed, ExpressionError, compile_expression
 from tests.soak.flow_player import Found, any_payload, any_value, play
 from tests.soak.flow_texts import Text, encoded
-from tests.soak.flow_trees import KEYS, TELLING, closed
+from tests.soak.flow_trees import KEYS, TELLING, VALUES, closed, places
 
 T = TypeVar("T")
 
@@ -128,6 +128,23 @@ def check_nothing_unsaid(random: Random, tree: dict[str, Any], name: str) -> str
     if key in STRANGE or definition.flow.version == before.flow.version:
         raise Found(f"the key {key!r} in {inside} is accepted in silence")
     return "means something"
+
+
+def check_nothing_ignored(random: Random, tree: dict[str, Any], name: str) -> str:
+    """A right flow in which one value is another has a problem, or has another meaning because of it."""
+    before = check_reading(Text("native", name, json.dumps(tree)))
+    tree = copy.deepcopy(tree)
+    around, key = random.choice(list(places(tree)))
+    was, now = around[key], copy.deepcopy(random.choice(VALUES))
+    if json.dumps(was) == json.dumps(now) or key == "hedge":  # a hedge by default may be written in several ways
+        return "the same"
+    around[key] = now
+    definition = check_reading(Text("native", name, json.dumps(tree)))
+    if definition is None or before is None or before.flow is None:
+        raise Found("it is no right flow")
+    if definition.flow is not None and definition.flow.version == before.flow.version:
+        raise Found(f"{now!r} at {key!r} in {around} means the same as {was!r}")
+    return "refused" if definition.flow is None else "means something"
 
 
 def check_same_in_yaml_and_json(tree: Any, name: str) -> Definition:

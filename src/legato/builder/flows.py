@@ -91,17 +91,19 @@ class Flow(Operators):
         return self._say("callback", {"url": tree_of(url, "callback"), **keys})
 
     def on_failure(self, handler: Body) -> Self:
-        """Do this when the flow has failed and was undone: steps, or code that gets the error."""
-        return self._handle("on_failure", handler, "${error}")
+        """Do this when the flow has failed and was undone: steps, or code that gets the error.
+
+        What it leaves is what the caller gets, with the status of the failure; code that gives None says nothing.
+        """
+        if callable(handler):
+            return self._say("on_failure", [{"graph": _unless_none(code_of(handler, "on_failure"))}])
+        return self._say("on_failure", block(handler, "on_failure"))
 
     def finally_(self, handler: Body) -> Self:
         """Do this at the end, however the flow ended: steps, or code that gets how (`succeeded`, `failed`, ...)."""
-        return self._handle("finally", handler, "${run.state}")
-
-    def _handle(self, key: str, handler: Body, given: str) -> Self:
         if callable(handler):
-            return self._say(key, [{"python": code_of(handler, key), "input": given}])
-        return self._say(key, block(handler, key))
+            return self._say("finally", [{"python": code_of(handler, "finally"), "input": "${run.state}"}])
+        return self._say("finally", block(handler, "finally"))
 
     def _say(self, key: str, tree: Tree) -> Self:
         if key in self._keys:
@@ -184,6 +186,12 @@ class Flow(Operators):
 
     def __repr__(self) -> str:
         return f"Flow({self.name!r})"
+
+
+def _unless_none(handler: Tree) -> dict[str, Tree]:
+    """Code that gets the error, as a graph that leaves its value as it was where the code gives none."""
+    said = {"set": "${steps.handle}", "when": "${steps.handle != null}", "after": {"handle": "order"}}
+    return {"handle": {"python": handler, "input": "${error}"}, "say": said}
 
 
 def read_head(keys: Mapping[str, Tree], name: str, label: str) -> model.Flow:

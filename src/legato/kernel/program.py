@@ -32,7 +32,8 @@ class Program:
     """A flow ready to run: its root, and every call by index (undo calls too).
 
     `closes` says that something is to be done when the root has ended, however that was; `framed` that something in it
-    is looked at, `roots` what of. `uses` are the flows in it, by name. `code` is the Python code of all of them; `growth` is there where some of it calls, which adds to `calls`.
+    is looked at, `roots` what of. `uses` are the flows in it, by name. `code` is the Python code of all of them;
+    `growth` is there where some of it calls, which adds to `calls`.
     """
 
     __slots__ = (

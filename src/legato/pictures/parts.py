@@ -161,16 +161,7 @@ class _Walk:
             case ParallelStep():
                 bodies = self._branches(step, path)
             case GraphStep():
-                bodies = [
-                    Body(
-                        role="node",
-                        parts=self._branch(node.step, f"{path}.{name}", name),
-                        path=f"{path}.",
-                        name=name,
-                        after=node.after,
-                    )
-                    for name, node in step.nodes.items()
-                ]
+                bodies = self._nodes(step, path)
             case ForeachStep():
                 bodies = [Body(role="item", parts=self._scope(step.steps, f"{path}[*]."), path=f"{path}[*].")]
             case ChooseStep():
@@ -189,6 +180,19 @@ class _Walk:
                 role="branch", parts=self._branch(branch, f"{path}.{ids[name]}", ids[name]), path=f"{path}.", name=name
             )
             for name, branch in step.branches.items()
+        ]
+
+    def _nodes(self, step: GraphStep, path: str) -> list[Body]:
+        ids = branch_ids({name: node.step for name, node in step.nodes.items()})
+        return [
+            Body(
+                role="node",
+                parts=self._branch(node.step, f"{path}.{ids[name]}", ids[name]),
+                path=f"{path}.",
+                name=name,
+                after=node.after,
+            )
+            for name, node in step.nodes.items()
         ]
 
     def _cases(self, step: ChooseStep, path: str) -> list[Body]:

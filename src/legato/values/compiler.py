@@ -125,8 +125,9 @@ class _Compiler:
         def evaluate(frame: Frame) -> object:
             found = frame.paths[slot]
             if found is MISSING:
-                frame.spend(digger.payload(frame.env).size // 256)
-                found = frame.paths[slot] = digger.is_there(frame.env)
+                payload = digger.payload(frame.env)
+                frame.spend(payload.size // 256)
+                found = frame.paths[slot] = digger.is_in(payload)
             return found
 
         return evaluate

@@ -87,13 +87,13 @@ class Digger:
         except _ABSENT:
             raise Mistake(_absent(self, document, self.payload(env).is_json)) from None
 
-    def is_there(self, env: Env) -> bool:
-        """What `has` says: false also where something on the way is missing, null, no object, or not JSON.
+    def is_in(self, payload: Payload) -> bool:
+        """What `has` says, of the payload at the root. A step is there when its result is not null.
 
-        A step is there when its result is not null.
+        False also where something on the way is missing, null, no object, or not JSON.
         """
         try:
-            document = self.payload(env).json()
+            document = payload.json()
             if not self.pointer:
                 return document.strip() != b"null"
             self.reader(document)

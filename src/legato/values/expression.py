@@ -23,7 +23,7 @@ class Expression:
     `path` is what looks for it if it is a plain path, None for any other.
     """
 
-    __slots__ = ("_code", "path", "references", "source")
+    __slots__ = ("_code", "_tree", "path", "references", "source")
 
     def __init__(self, source: str, undo: bool) -> None:
         tree, paths = parse(source, undo)
@@ -32,7 +32,15 @@ class Expression:
             Reference(path.root, path.step, path.offset, path.pointer, path.written) for path in paths
         )
         self.path = Digger(tree.root, tree.step, tree.pointer) if isinstance(tree, Path) else None
-        self._code = Code(tree)
+        self._tree = tree
+        self._code: Code | None = None
+
+    @property
+    def code(self) -> Code:
+        """What runs. Made when it is needed: of ten thousand flows most never run."""
+        if self._code is None:
+            self._code = Code(self._tree)
+        return self._code
 
     def evaluate(self, env: Env) -> bytes:
         """The result as JSON; at the end of a plain path as it was written there. Raises EvaluationFailed."""
@@ -40,7 +48,7 @@ class Expression:
             path = self.path
             if path is not None:
                 return path.dig(path.document(env), env)
-            code = self._code
+            code = self.code
             frame = Frame(env, code.paths, code.variables)
             return write(code.run(frame), frame)
         except (Mistake, Limit) as error:
@@ -62,7 +70,7 @@ class Expression:
             path = self.path
             if path is not None:
                 return self._boolean(path.dig(path.document(env), env))
-            code = self._code
+            code = self.code
             result = code.run(Frame(env, code.paths, code.variables))
         except (Mistake, Limit) as error:
             raise self.failed(error) from None

@@ -13,7 +13,7 @@ import jsonschema_rs
 import msgspec
 
 from legato.model.payload import MAX_DEPTH, Payload
-from legato.values.faults import MAX_FAULTS, ExpressionError, Fault
+from legato.values.faults import MAX_FAULTS, ExpressionError, Fault, printable
 from legato.values.patterns import PATTERN_OPTIONS, PATTERN_REMEDY
 
 MAX_PROBLEMS = 100  # nobody reads more
@@ -139,8 +139,7 @@ def _problem(error: jsonschema_rs.ValidationError) -> SchemaProblem:
 
 
 def _short(text: str) -> str:
-    line = text.split("\n", 1)[0]
-    return line if len(line) <= 300 else line[:297] + "..."
+    return printable(text.split("\n", 1)[0], 300)
 
 
 def _elements(value: object) -> int:

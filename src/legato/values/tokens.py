@@ -11,11 +11,12 @@ MAX_SOURCE = 4096  # contract 4
 
 _SPACE = re.compile(r"(?:[ \t\r\n\f]+|//[^\n]*)+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NUMBER = re.compile(
-    r"0[xX][0-9a-fA-F]+|(?:[0-9]+\.[0-9]+|[0-9]+(?=[eE][+-]?[0-9])|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]+"
+_WORD = re.compile(
+    r"(?P<prefix>[rR][bB]?|[bB][rR]?)?(?P<quote>\"\"\"|'''|\"|')"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"|(?P<number>0[xX][0-9a-fA-F]+|(?:[0-9]+\.[0-9]+|[0-9]+(?=[eE][+-]?[0-9])|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]+)"
+    r"|(?P<mark>&&|\|\||==|!=|<=|>=|[-+*/%<>!?:.,()\[\]{}])"
 )
-_MARK = re.compile(r"&&|\|\||==|!=|<=|>=|[-+*/%<>!?:.,()\[\]{}]")
-_OPENING = re.compile(r"(?P<prefix>[rR][bB]?|[bB][rR]?)?(?P<quote>\"\"\"|'''|\"|')")
 _INSIDE = {quote: re.compile(rf"(?:[^\\\n{quote}]|\\.)*{quote}") for quote in ('"', "'")} | {
     quote * 3: re.compile(rf"(?s:(?:[^\\]|\\.)*?{quote * 3})") for quote in ('"', "'")
 }
@@ -91,18 +92,12 @@ def _next(text: str, at: int) -> Token:
         at = space.end()
     if at >= len(text):
         return Token("end", "", at, at)
-    opening = _OPENING.match(text, at)
-    if opening:
-        return _quoted(text, opening)
-    name = _NAME.match(text, at)
-    if name:
-        return Token("name", name[0], at, name.end())
-    number = _NUMBER.match(text, at)
-    if number:
-        return _number(text, number)
-    mark = _MARK.match(text, at)
-    if mark:
-        return Token("mark", mark[0], at, mark.end())
+    match = _WORD.match(text, at)
+    if match is not None:
+        kind = match.lastgroup
+        if kind == "name" or kind == "mark":
+            return Token(kind, match[0], at, match.end())
+        return _number(text, match) if kind == "number" else _quoted(text, match)
     char = text[at]
     known = _INSTEAD.get(char)
     if known:
