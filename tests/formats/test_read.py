@@ -77,7 +77,7 @@ def test_a_whole_flow_is_looked_at_wherever_steps_may_refer_to_others(steps: str
 
 
 def test_warnings_keep_nothing_from_being_served() -> None:
-    text = b"flow: o\nsteps:\n  - graph: {a: x, b: {call: y, after: {a: order}}}\n"
+    text = b"flow: o\nsteps:\n  - graph: {a: x, b: {call: y, after: {a: order}}, c: {call: z, after: b}}\n"
     definition = read(Source(name="o", language="native", text=text, origin="o.yaml"))
     assert definition.state == "ok"
     assert definition.problems == ()

@@ -211,7 +211,7 @@ def test_any_of_one_that_skips_is_the_other_one() -> None:
     assert play(text, functions, {"a": True, "b": False}).value == {"a": "A"}
     assert play(text, functions, {"a": False, "b": False}).mistake == (
         "p",
-        "`join` needs 1 branches to succeed, and 2 of 2 were skipped",
+        "`join` needs 1 of 2 branches to succeed, and 2 were skipped",
     )
 
 

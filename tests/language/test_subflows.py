@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -122,6 +123,10 @@ def test_an_input_that_does_not_fit_is_a_mistake_of_who_calls_and_nothing_of_it_
     assert path == "x"
     assert said.startswith("the input of flow fussy does not fit its schema: /n: ")
     assert played.paths == ["a", "a/undo"]
+    many = {name: {"type": "integer"} for name in "abcdef"}
+    fussy = f"input: {json.dumps({'properties': many})}\nsteps: [f]"
+    _, said = play("steps: [{flow: fussy}]", {}, dict.fromkeys("abcdef", "x"), flows={"fussy": fussy}).mistake
+    assert said.count("; ") == 2, "as many as anybody reads"
     good = play(text, {}, {"n": 7}, flows={"fussy": SCHEMA})
     assert good.value == {"n": 7}
     caught = text.replace("}}]", "}, on_error: {value: '${error.reason}'}}]")
@@ -238,6 +243,19 @@ def test_handlers_are_run_once_whatever_happens_while_they_are() -> None:
     played = handled("good", functions=functions, disturb={2: lambda run: run.cancel("cancelled")})
     assert played.paths == ["before", "x.one", "x.two", "x/finally.clean", "x.two/undo", "x.one/undo", "before/undo"]
     assert played.functions.aborted == ["x/finally.clean"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "path"),
+    [("on_failure: [{call: tell}]", "x/failure.tell"), ("finally: [{call: clean}]", "x/finally.clean")],
+)
+@pytest.mark.parametrize("how", ["bad", "hang"])
+def test_one_handler_alone_is_run_however_the_flow_ends(handler: str, path: str, how: str) -> None:
+    text = "steps: [{flow: inner, id: x, timeout: 2s, on_error: skip}]"
+    flows = {"inner": f"steps: [f, {how}]\n{handler}"}
+    assert play(text, {"bad": refused(), "hang": ok().held()}, flows=flows).paths == ["x.f", f"x.{how}", path]
+    good = play(text, flows={"inner": f"steps: [f]\n{handler}"})
+    assert good.paths == (["x.f", path] if "finally" in handler else ["x.f"])
 
 
 def test_what_ended_well_is_undone_later_without_its_handlers() -> None:

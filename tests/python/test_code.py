@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from legato import ComeAgain, Context, Flow, Payload, Refused, StepError, flow
+from legato import ComeAgain, Context, Payload, Refused, StepError, flow
 from legato.model.outcome import Outcome
 from tests.python.written import Driven, text
 
@@ -471,84 +471,6 @@ def test_waiting_for_signals_is_for_another_host() -> None:
     failure = Driven(waits).failure
     assert failure.reason == "mistake"
     assert "waiting for 'approval' cannot be run by the inline host" in failure.outcome.detail
-
-
-def test_flows_within_are_steps_of_this_run() -> None:
-    """Their paths begin with the step's; they fail as it does, and what they did is undone with the rest."""
-
-    @flow
-    async def inner(ctx: Context, value: Any) -> Any:
-        return await ctx.call("deep", value, undo="undeep")
-
-    built = (
-        Flow("built")
-        .call("one", undo="unone")
-        .foreach("${value}", "each")
-        .parallel(a="p", b="q")
-        .flow("inner", id="in")
-    )
-
-    @flow
-    async def outer(ctx: Context) -> Any:
-        first = await ctx.flow("built", 1)
-        await ctx.flow(inner, first, id="second")
-        await ctx.flow("inner", 3)
-        await ctx.call("end")
-
-    run = Driven(outer, flows=[built, inner])
-    run.ok("built.one", [1, 2]).ok("built.foreach[0].each").ok("built.foreach[1].each")
-    run.ok("built.parallel.a", "A").ok("built.parallel.b", "B").ok("built.in.deep", "D")
-    run.ok("second.deep", 2).ok("inner.deep", 3).fail("end")
-    undone = []
-    while run.open:
-        undone.append(run.open[0])
-        run.ok(run.open[0])
-    assert undone == ["inner.deep/undo", "second.deep/undo", "built.in.deep/undo", "built.one/undo"]
-    assert run.failure.path == "end"
-    assert run.sent["built.in.deep"] == {"a": "A", "b": "B"}
-    run.replayed()
-
-
-def test_a_flow_of_a_file_may_use_one_that_is_code() -> None:
-    @flow
-    async def code(ctx: Context, value: Any) -> Any:
-        return await ctx.call("a", value)
-
-    outer = Flow("outer").parallel(p=Flow("x") and {"flow": "code"}, q="b").foreach([1, 2], {"flow": "code"})
-    run = Driven(outer, 5, flows=[code])
-    run.ok("parallel.p.a", "A").ok("parallel.q", "B")
-    assert run.open == ["foreach[0].code.a", "foreach[1].code.a"]
-    run.ok("foreach[1].code.a", 2).ok("foreach[0].code.a", 1)
-    assert run.result == [1, 2]
-    run.replayed()
-
-
-def test_flows_that_call_themselves_end_somewhere() -> None:
-    @flow
-    async def endless(ctx: Context) -> None:
-        await ctx.flow("endless")
-
-    failure = Driven(endless).failure
-    assert failure.reason == "mistake"
-    assert "flows nested deeper than 50" in failure.outcome.detail
-
-
-def test_a_flow_that_counts_down_by_itself() -> None:
-    @flow
-    async def down(ctx: Context, n: int) -> Any:
-        return 0 if n == 0 else 1 + await ctx.flow("down", n - 1)
-
-    assert Driven(down, 5).result == 5
-
-
-def test_a_flow_that_is_not_there() -> None:
-    @flow
-    async def lost(ctx: Context) -> None:
-        await ctx.flow("nowhere")
-
-    failure = Driven(lost).failure
-    assert failure.reason == "mistake"
-    assert "there is no flow `nowhere` that can be run (define it, or mend it)" in failure.outcome.detail
 
 
 def test_other_python_control_flow() -> None:

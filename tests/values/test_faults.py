@@ -92,6 +92,8 @@ from tests.values.scene import faults
          "check what is before it"),
         ("value.items.map(1, x)", 16, "`map` begins with a name for the element", "write for example `map(x, x.name)`"),
         ("value.items.map(x)", 12, "`map` takes other arguments", "write for example `map(x, x.name)`"),
+        ("value.x.existsOne(x, true, true)", 8, "`existsOne` takes other arguments",
+         "write for example `existsOne(x, x.price > 10)`"),
         ("value.x.all(x, true, true)", 8, "`all` takes other arguments", "write for example `all(x, x.price > 10)`"),
         ("value.map(a, a.map(b, b.map(c, c)))", 24, "more than 2 nested comprehensions",
          "use a `foreach` step for the outer ones"),

@@ -65,7 +65,7 @@ def explain(which: str, as_json: bool, url: str | None, project: Path) -> None:
 def _warnings(found: Found) -> Iterator[Warned]:
     """What is to be said of the text, of the flow among others, of its functions."""
     yield from map(_warned, found.definition.warnings)
-    for fault in linked(found.flow, found.resolve)[1]:
+    for fault in linked(found.flow, found.resolve, found.codes)[1]:
         if not fault.warning:  # those of the text are told above, with their places
             yield Warned(detail=f"it cannot be run: {msgspec.structs.replace(fault, remedy='')}", remedy=fault.remedy)
     for line in strangers([found.flow], found.settings):

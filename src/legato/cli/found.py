@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Found:
         self._client: Client | None = None
         self._settings: Settings | None = None
         self._flows: dict[str, Flow | None] = {}
+        self._code: dict[str, Mapping[str, Callable[..., Any]]] = {}
         module, colon, name = which.partition(":")
         if is_file(which):
             self._project = project_of(Path(which), project)
@@ -68,12 +69,17 @@ class Found:
             self._flows[name] = None if status == 404 else _read(json.loads(answer)).flow
         return self._flows[name]
 
+    def codes(self, flow: Flow) -> Mapping[str, Callable[..., Any]]:
+        """The Python code of a flow, by the names that it has there; of those of a module."""
+        return self._code.get(flow.name, {})
+
     def _coded(self, module: str, name: str) -> Definition:
         """A flow of a module; the others that it has are known as well."""
         definitions = {each.name: each for each in flows_of(module, Path(self.settings.folder))}
         if name not in definitions:
             raise click.UsageError(f"{module} has no flow {name!r}; it has {', '.join(definitions)}")
         self._flows |= {each.name: each.flow for each in definitions.values()}
+        self._code |= {each.name: each.code for each in definitions.values()}
         return definitions[name]
 
     def _named(self, name: str) -> Definition:

@@ -68,9 +68,8 @@ def read_expression(report: Report, node: Node, label: str) -> str:
 
 def _compile_first(text: str) -> None:
     """Compile the expression that a text begins with. Raises ExpressionError, with offsets into the text."""
-    end = end_of_expression(text, len(OPENING))
     try:
-        compile_expression(text[len(OPENING) : end])
+        compile_expression(text[len(OPENING) : end_of_expression(text, len(OPENING))])
     except ExpressionError as error:
         moved = [msgspec.structs.replace(each, offset=each.offset + len(OPENING)) for each in error.faults]
         raise ExpressionError(moved) from None

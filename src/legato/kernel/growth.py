@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence, Set
+from typing import Any, NamedTuple
 
 from legato.errors import DefinitionError
 from legato.kernel.calls import LinkedCall, LinkedStep
@@ -16,8 +16,17 @@ Anything = Callable[..., Any]
 
 Resolve = Callable[[str], Flow | None]
 
-# Links a flow as one within, at the path `[*]`, with calls that follow these; gives them all, and what is wrong.
-LinkFlow = Callable[[Flow, list[LinkedCall]], tuple[LinkedStep, list[LinkedCall], list[Fault]]]
+
+class Linked(NamedTuple):
+    """A flow as one within, at the path `[*]`: with all calls, the names of the flows in it, and what is wrong."""
+
+    step: LinkedStep
+    calls: list[LinkedCall]
+    uses: Set[str]
+    faults: list[Fault]
+
+
+LinkFlow = Callable[[Flow, list[LinkedCall]], Linked]  # with calls that follow these
 
 
 def nothing(_: Any) -> None:
@@ -42,7 +51,7 @@ class Growth:
         self.tell: Callable[[BaseException], None] = nothing
         self._link_flow = link_flow
         self._known: dict[Hashable, LinkedCall] = {}
-        self._flows: dict[tuple[str, str], LinkedStep] = {}
+        self._flows: dict[int, tuple[Flow, LinkedStep, list[tuple[str, Flow | None]]]] = {}
 
     def find(self, key: Hashable) -> LinkedCall | None:
         """The call that was linked under a key."""
@@ -69,21 +78,24 @@ class Growth:
 
     def named(self, name: str) -> Flow:
         """The flow of a name. Raises DefinitionError."""
-        flow = None if self._resolve is None else self._resolve(name)
+        flow = self._find(name)
         if flow is None:
             raise DefinitionError(f"there is no flow `{name}` that can be run (define it, or mend it)")
         return flow
 
     def flow(self, flow: Flow, code: dict[str, Anything]) -> LinkedStep:
-        """Link a flow as one within, once for each version. Raises DefinitionError with every fault."""
-        key = (flow.name, flow.version)
-        known = self._flows.get(key)
-        if known is None:
-            self.code.update(code)
-            step, calls, faults = self._link_flow(flow, self.calls)
-            self._take(calls[len(self.calls) :], faults)
-            known = self._flows[key] = step
-        return known
+        """Link a flow as one within, again where one of those in it has changed. Raises DefinitionError."""
+        known = self._flows.get(id(flow))  # which is kept, and so its id its own
+        if known is not None and all(self._find(name) is used for name, used in known[2]):
+            return known[1]
+        self.code.update(code)
+        linked = self._link_flow(flow, self.calls)
+        self._take(linked.calls[len(self.calls) :], linked.faults)
+        self._flows[id(flow)] = flow, linked.step, [(name, self._find(name)) for name in sorted(linked.uses)]
+        return linked.step
+
+    def _find(self, name: str) -> Flow | None:
+        return None if self._resolve is None else self._resolve(name)
 
     def _take(self, new: Sequence[LinkedCall], faults: Sequence[Fault]) -> None:
         errors = [str(fault) for fault in faults if not fault.warning]

@@ -16,7 +16,7 @@ from legato.kernel.calls import LinkedCall, LinkedSequence, LinkedStep, RichCall
 from legato.kernel.code import LinkedCode
 from legato.kernel.foreach import LinkedForeach, Tolerance
 from legato.kernel.graph import LinkedGraph, LinkedNode
-from legato.kernel.growth import Growth
+from legato.kernel.growth import Growth, Linked
 from legato.kernel.inspection import inspect_last, inspect_nodes
 from legato.kernel.leaves import LinkedCase, LinkedChoose, LinkedFail, LinkedRespond, LinkedSet, LinkedSleep
 from legato.kernel.modified import Fallback, Modified, Modifiers
@@ -128,13 +128,13 @@ class Linker:
             growth=self.growth,
         )
 
-    def within(self, flow: Flow, calls: list[LinkedCall]) -> tuple[LinkedStep, list[LinkedCall], list[Fault]]:
-        """A flow as one within code, at the path `[*]`: with calls that follow these, all calls, what is wrong."""
+    def within(self, flow: Flow, calls: list[LinkedCall]) -> Linked:
+        """A flow as one within code, with calls that follow these."""
         resolve = self._resolve
         linker = Linker(lambda name: flow if name == flow.name else resolve and resolve(name), codes=self._codes)
         linker.calls, linker.code, linker.growth = [*calls], self.code, self.growth
         step = linker.step(FlowStep(flow=flow.name), "[*]", "", Scope(()), Sight(None))
-        return step, linker.calls, linker.faults
+        return Linked(step, linker.calls, linker.uses, linker.faults)
 
     def _code(self, flow: Flow, path: str) -> LinkedStep:
         """Code-first: what it calls is linked when it does."""

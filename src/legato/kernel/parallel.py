@@ -93,8 +93,8 @@ class LinkedParallel(Forked):
             if all(node.error is None for node in nodes if node.ended):
                 run.cancel_nodes(nodes, "cancelled")
                 yield Join.of(nodes, eager=False)
-                there, skipped = len(nodes), sum(node.value is ABSENT for node in nodes)
-                detail = f"`join` needs {self.needed} branches to succeed, and {skipped} of {there} were skipped"
+                skipped = sum(node.value is ABSENT for node in nodes)
+                detail = f"`join` needs {self.needed} of {len(nodes)} branches to succeed, and {skipped} were skipped"
                 raise mistake(detail, self.place.of(frame))
             yield from self._fail(run, nodes)
         run.cancel_nodes(nodes, "cancelled")
