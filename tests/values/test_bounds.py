@@ -51,6 +51,10 @@ OUTPUT = " gives more than 67,108,864 characters of text; loop over fewer elemen
         ("lists.range(90).map(a, input).sort().size()", STEPS),
         ("lists.range(90).map(a, input).distinct().size()", STEPS),
         ("lists.range(90).map(a, input).max().size()", STEPS),
+        ("lists.range(900000).filter(a, true).filter(a, true)", MADE),
+        ("lists.range(900000).map(a, true, a).reverse()", MADE),
+        ("lists.range(1000).map(a, value.map(b, b) == value.map(c, c))", STEPS),
+        ("lists.range(1000).map(a, {'v': value} == {'v': value})", STEPS),
         ("input.split('')", MADE),
         ("input.split('x')", MADE),
         ("input.lastIndexOf('xxxxxxxxxxxxxxxxxxxxxxy') + input.lastIndexOf('y')", ALL_TEXT),
@@ -171,6 +175,9 @@ def test_a_result_is_no_deeper_than_json_may_be() -> None:
         value = [value]
     assert failure("[value]" + ".map(x, [x])" * 40, value=value).endswith(": the result is nested deeper than 128")
     assert evaluate("[value].map(x, [x]).size()", value=value) == "1"
+    assert failure("[value]" + ".map(x, {'a': x})" * 40, value=value).endswith(": the result is nested deeper than 128")
+    assert evaluate("[value]" + ".map(x, [x])" * 27, value=value).startswith("[" * 128 + "1")
+    assert failure("[value]" + ".map(x, [x])" * 28, value=value).endswith(": the result is nested deeper than 128")
 
 
 def test_what_runs_out_of_stack_is_an_error_of_ours() -> None:

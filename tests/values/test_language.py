@@ -129,6 +129,8 @@ def test_what_decides_is_enough(source: str, result: str) -> None:
         ("[1] in [[1.0]]", "true"),
         ("1 in {1: 2}", "true"),
         ("null in {1: 2}", "false"),
+        ("[1] in {1: 2}", "false"),
+        ("true in {1: 2}", "false"),
         ("type(1) == int && type(1.0) == double && type('') == string && type([]) == list", "true"),
         ("type({}) == map && type(null) == null_type && type(true) == bool && type(b'') == bytes", "true"),
         ("type(int) == type", "true"),
