@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from legato.kernel import check, link
 from legato.model.flow import Flow
 from legato.model.mapping import Template
+from legato.model.payload import Payload
 from legato.model.steps import CallStep, Edge, GraphNode, GraphStep, OnError, UndoCall
 from legato.testing import Act, ok, refused, unknown
 from tests.kernel.strategies import seeds
@@ -175,6 +176,14 @@ def test_nodes_that_fail_together_are_told_together() -> None:
     assert played.error.path == "g.a"
     assert [failure.path for failure in played.error.siblings] == ["g.a", "g.b"]
     assert played.functions.aborted == ["g.c"]
+
+
+@pytest.mark.parametrize("nodes", ["x: {set: '${steps.f}'}, y: {set: 1}, z: {call: g, after: [x, y]}",
+                                   "x: {set: '${steps.f}'}, y: {set: 1}"])  # fmt: skip
+def test_what_cannot_be_joined_names_the_node(nodes: str) -> None:
+    image = Payload.of(b"image/png", b"\x89PNG\xff")
+    path, said = play(f"steps: [f, {{graph: {{{nodes}}}, id: g}}]", {"f": image}).mistake
+    assert (path, said) == ("g", "node x cannot be joined: image/png of 5 bytes is neither JSON nor text")
 
 
 def test_a_transform_that_cannot_be_made_fails_the_graph_and_cancels_the_rest() -> None:

@@ -203,6 +203,17 @@ def test_merge_with_branches_that_are_absent() -> None:
     assert play(text, {"a": ok("a").later(9), "b": ok("b").later(3), "c": ok("c").later(1)}).value == "b"
 
 
+@pytest.mark.parametrize("merge", ["", ", merge: flat", ", merge: '${value}'", ", join: any"])
+def test_what_no_answer_was_and_cannot_be_joined_is_a_mistake_that_names_the_branch(merge: str) -> None:
+    """Answers are looked at while the call is still the host's; what other steps leave is looked at here."""
+    image = Payload.of(b"image/png", b"\x89PNG\xff")
+    text = f"steps: [f, {{parallel: {{good: {{set: {{}}}}, bad: {{set: '${{steps.f}}'}}}}{merge}, id: p}}]"
+    path, said = play(text, {"f": image}).mistake
+    assert path == "p"
+    assert "bad" in said
+    assert "cannot be joined: image/png of 5 bytes is neither JSON nor text" in said
+
+
 def test_any_of_one_that_skips_is_the_other_one() -> None:
     """A branch that is not done has not succeeded: it must not win."""
     text = "steps: [{parallel: {a: {call: a, when: '${input.a}'}, b: {call: b, when: '${input.b}'}}, join: any, id: p}]"

@@ -214,6 +214,17 @@ def test_the_last_of_two_results_of_one_id_in_two_scopes_is_the_inner_one() -> N
     assert play(text).value == {"together": {"a": "inner", "b": "outer"}, "outside": "outer"}
 
 
+@pytest.mark.parametrize("inner", ["{set: inner, id: x, when: '${false}'}", "{call: bad, id: x, on_error: skip}"])
+@pytest.mark.parametrize("around", ["{steps: [STEPS]}", "{parallel: {a: [STEPS]}}", "{foreach: [1], steps: [STEPS]}"])
+def test_a_skipped_step_hides_one_of_the_same_id_outside(inner: str, around: str) -> None:
+    text = "steps: [{set: outer, id: x}, " + around + "]\noutput: '${value}'"
+    if "{steps:" in around:
+        text = text.replace("outer, id: x", "outer, id: y")  # one scope
+    steps = f"{inner}, {{set: '${{[steps.x]}}'}}"
+    value = play(text.replace("STEPS", steps), FUNCTIONS).value
+    assert value in ([None], {"a": [None]}, [[None]])
+
+
 def test_what_a_binary_value_is_when_somebody_looks() -> None:
     detail = "image/png of 6 bytes is neither JSON nor text"
     for step, where in (("{set: '${value.a}'}", "set"), ("{call: f, when: '${value == 1}'}", "f"),
