@@ -19,6 +19,7 @@ TAIL_TIME = 0.1  # seconds for which a call's tail is good: so exact is what cal
 
 def call_tail(flags: bytes, hops: int, left: float) -> bytes:
     """The end of every call's identity: trace flags, hop count, and how many seconds of the run are left."""
+    left += 1e-6  # sums of clock readings fall short of what was meant by that much, and are cut off below
     seconds = b"%.1f" % (int(left * 10) / 10) if left > 1.0 else b"%.3f" % max(int(left * 1000) / 1000, 0.001)
     return b"-%b\r\nlegato-hops: %d\r\nlegato-timeout: %b\r\n" % (flags, hops + 1, seconds)
 

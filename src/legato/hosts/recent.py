@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NOTED = 256  # attempts of one run that are kept: its first ones
 USUAL = 20  # attempts of a run on average, beyond which fewer runs are kept: memory is for many, not for large ones
+SET = 0.01  # seconds between two clocks that are more than what measuring them makes
 DETAIL = 500  # characters of what a function, or a failure, says
 
 # An attempt that has ended: the call, its number from 1, start and end (monotonic seconds), outcome, status, detail.
@@ -137,10 +138,15 @@ def function_documents(runs: Iterable[Remembered], clock: Clock) -> dict[str, Fu
 
 
 class Clock:
-    """Turns monotonic seconds into times of day."""
+    """Turns monotonic seconds into times of day; the same moment is shown alike until the system's clock is set."""
+
+    _measured = time() - monotonic()
 
     def __init__(self) -> None:
-        self.ahead = time() - monotonic()  # of the one by which runs are timed: seconds to the epoch
+        ahead = time() - monotonic()
+        if abs(ahead - Clock._measured) > SET:
+            Clock._measured = ahead
+        self.ahead = Clock._measured  # of the one by which runs are timed: seconds to the epoch
 
     def at(self, moment: float) -> str:
         """ISO 8601, UTC."""

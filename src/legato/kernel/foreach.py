@@ -26,6 +26,10 @@ _KINDS = {b'"': "text", b"n": "null", b"t": "a boolean", b"f": "a boolean"}  # b
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
+# Steps of items that are done without a wait, a few milliseconds; then the host has a turn, for others and for the
+# run's own deadline. What the pause depends on is the order of deliveries, so that a replay pauses there, too.
+WORK_IN_A_TURN = 1000
+
 
 class Tolerance(msgspec.Struct, frozen=True):
     """How many items may fail: see model.steps.ForeachStep."""
@@ -48,7 +52,7 @@ class Tolerance(msgspec.Struct, frozen=True):
 class LinkedForeach(Forked):
     """Steps for each item of a list or an object."""
 
-    __slots__ = ("body", "collect", "concurrency", "over", "place", "tolerance", "undoable", "written")
+    __slots__ = ("body", "collect", "concurrency", "over", "place", "tolerance", "undoable", "weight", "written")
 
     def __init__(
         self,
@@ -59,8 +63,10 @@ class LinkedForeach(Forked):
         concurrency: int,
         tolerance: Tolerance,
         collect: Literal["values", "outcomes", "object"],
+        weight: int,
     ) -> None:
         self.place = Placed(path)
+        self.weight = weight  # how many steps an item takes at the most, those of loops within it not counted
         self.over = over
         self.written = f"`{written}`" if len(written) <= SHOWN else "this"  # as it is named in messages
         self.body = body
@@ -174,6 +180,9 @@ class _Work:
                 if outcomes:
                     result = b'{"ok":true,"value":%b}' % result
             self._results[n] = result
+            run.work += self._each.weight
+            if run.work >= WORK_IN_A_TURN:
+                yield run.sleep(fiber, f"{self._each.place.of(frame)}[{n}]/pause", 0.0)
         return value
 
     def _part(self, value: Payload, inner: Frame) -> bytes:
@@ -189,5 +198,8 @@ class _Work:
             pairs = zip(self._keys, self._results, strict=True)
             body = b"{%b}" % b",".join([b"%b:%b" % (msgspec.json.encode(key), part) for key, part in pairs])
         else:
-            body = b"[%b]" % b",".join(self._results)
+            results = self._results or [b""]
+            results[0] = b"[" + results[0]  # a large list would be copied once more to be put between brackets
+            results[-1] += b"]"
+            body = b",".join(results)
         return Payload(JSON, (body,), len(body), _json=body)

@@ -398,14 +398,16 @@ class Linker:
     def _foreach(self, step: ForeachStep, path: str, sight: Sight) -> LinkedForeach:
         self.framed = True
         over = self.templates.template(step.over, step, "over", sight)
+        before = self._count
         body = self._inner(step.steps, f"{path}[*].", sight)
+        weight = 1 + self._count - before
         inspect_last(body)
         spares = step.tolerate or step.tolerate_percent or step.min_successful is not None
         tolerance = Tolerance(
             step.tolerate, step.tolerate_percent, step.min_successful, step.collect == "outcomes" and not spares
         )
         written = step.over if isinstance(step.over, str) else "what it says"
-        return LinkedForeach(path, over, written, body, step.concurrency, tolerance, step.collect)
+        return LinkedForeach(path, over, written, body, step.concurrency, tolerance, step.collect, weight)
 
     def _choose(self, step: ChooseStep, path: str, sight: Sight) -> LinkedChoose:
         self.framed = True

@@ -215,6 +215,7 @@ class Scheduler:
         self._commands: list[Command] = []
         self._withdrawn = False
         self.turn = 0  # counts advances: a call made in this one has not been issued
+        self.work = 0  # what loops have done in this advance, in steps
 
     # What steps use.
 
@@ -370,6 +371,7 @@ class Scheduler:
                 fiber.waits = node
                 node.waiter = fiber
         self.turn += 1
+        self.work = 0
         commands = self._commands
         if not commands:
             return ()
