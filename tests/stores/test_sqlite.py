@@ -388,6 +388,19 @@ def test_changes_within_one_step_of_the_clock(path: Path) -> None:
             listener.until(a=b"%d 2" % number)
 
 
+def test_a_file_that_is_blank_for_a_moment(path: Path) -> None:
+    put(SqliteStore(path), "a", b"1")
+    backup = path.read_bytes()
+    with watched(path) as listener:
+        listener.until(a=b"1")
+        path.write_bytes(b"")  # as somebody does who copies
+        time.sleep(0.3)
+        path.write_bytes(backup)
+        put(SqliteStore(path), "b", b"1")
+        listener.until(a=b"1", b=b"1")
+        assert listener.told == ["+b"]
+
+
 def test_another_file_in_its_place(tmp_path: Path, path: Path) -> None:
     put(SqliteStore(path), "a", b"1")
     put(SqliteStore(path), "b", b"1")

@@ -148,8 +148,8 @@ class _Watch:
 
     def _look(self, teller: Teller) -> None:
         now, state = time.monotonic(), self._file.state()
-        if state is None:
-            self._look_at_nothing(teller, now)
+        if state is None or self._file.is_blank():
+            self._look_at_nothing(teller, now)  # one that is blank may be about to be copied to
             return
         self._missing = None
         if state == self._state and self._is_settled and now - self._read < FULL:

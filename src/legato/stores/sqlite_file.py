@@ -73,6 +73,12 @@ class SqliteFile:
         size, changed = self._log()
         return there.st_dev, there.st_ino, there.st_mode, there.st_size, size, there.st_mtime_ns, changed
 
+    def is_blank(self) -> bool:
+        """Whether nothing has been written to the file yet."""
+        with contextlib.suppress(OSError):
+            return os.stat(self.path).st_size == 0 and self._log() == (0, 0)
+        return True
+
     @contextlib.contextmanager
     def reading(self, patience: float = BUSY) -> Generator[sqlite3.Connection | None]:
         """A connection that sees one moment; None where there is no database yet. Waits `patience` seconds for it."""
