@@ -65,9 +65,11 @@ format: $(STAMP) ## put the code in its canonical form
 $(BENCH_STAMP): $(STAMP)
 	@echo "==> installing what the benchmark compares with"
 	@$(PIP) install --quiet -c constraints.txt -e '.[dev,bench]'
+	@$(PIP) install --quiet -c constraints.txt -e '.[peers]' \
+		|| echo "==> the durable engines cannot all be installed: what is missing is left out of the comparison"
 	@touch $@
 
-bench: $(BENCH_STAMP) ## measure what a request costs, beside peers (Linux; needs wrk and nginx; about six minutes)
+bench: $(BENCH_STAMP) ## measure what a request costs, beside peers (Linux; needs wrk and nginx; about twelve minutes)
 	@command -v bun >/dev/null || test -e bench/.cache/node_modules/@oven || $(PY) -m bench --fetch \
 		|| echo "==> no Bun: it is left out of the comparison"
 	@$(PY) -m bench $(ARGS)

@@ -13,8 +13,8 @@ from types import FrameType
 
 from bench import contenders, report
 from bench.machine import Machine, Unfit, prepare
-from bench.measures import bodies, cpu, features, language, latency, memory, proof
-from bench.plan import NORMAL, PARTS, QUICK
+from bench.measures import bodies, cpu, durable, features, language, latency, memory, proof, stored, waiting
+from bench.plan import DURABLE_PARTS, NORMAL, PARTS, QUICK
 from bench.result import Section
 from bench.stage import Stage, StartFailed
 
@@ -25,6 +25,9 @@ MEASURES = {
     "latency": latency.measure,
     "memory": memory.measure,
     "bodies": bodies.measure,
+    "durable": durable.measure,
+    "stored": stored.measure,
+    "waiting": waiting.measure,
 }
 
 
@@ -52,8 +55,10 @@ def run(options: argparse.Namespace, machine: Machine) -> int:
         with Stage(machine, plan, Path(scratch), options.spoil) as stage:
             if machine.load_core == machine.gateway_core:
                 stage.say("only one core: load and gateway share it, expect noise")
-            stage.say("checking that each contender does the work")
-            sections: list[Section] = [proof.measure(stage)]
+            sections: list[Section] = []
+            if any(part not in DURABLE_PARTS for part in options.only):
+                stage.say("checking that each contender does the work")
+                sections.append(proof.measure(stage))
             for part in PARTS:
                 if part in options.only:
                     sections.append(MEASURES[part](stage))

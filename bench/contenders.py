@@ -3,7 +3,6 @@
 A contender that cannot be started is `absent`, with the reason in the report.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,7 @@ CACHE = BENCH / ".cache"
 PEERS = BENCH / "peers"
 BUN = CACHE / "node_modules/@oven/bun-linux-x64/bin/bun"
 GO_PEER = CACHE / "peer-go"
-STANDING_PORT = "127.0.0.1:9001"  # the functions' address as bench/legato/legato.yaml has it
+STANDING_PORT = "127.0.0.1:9001"  # the functions' address as every legato.yaml in here has it
 
 
 class Absent(Exception):
@@ -64,17 +63,27 @@ def _go(port: int, functions: int, folder: Path) -> Launch:
 
 
 def _legato(port: int, functions: int, folder: Path) -> Launch:
+    copied(BENCH / "legato", functions, folder)
+    return serving(folder, port)
+
+
+def serving(folder: Path, port: int) -> Launch:
+    """The gateway over a folder."""
     beside = Path(sys.executable).parent / "legato"
     command = str(beside) if beside.exists() else shutil.which("legato")
     if command is None:
         raise Absent("no `legato` command beside this Python or on PATH: install the project first")
-    shutil.copytree(BENCH / "legato", folder)
+    return Launch((command, "serve", str(folder), "--listen", f"127.0.0.1:{port}"), {})
+
+
+def copied(source: Path, functions: int, folder: Path) -> None:
+    """A gateway's folder, with the functions where they are this time."""
+    shutil.copytree(source, folder)
     settings = folder / "legato.yaml"
     text = settings.read_text()
     if STANDING_PORT not in text:
         raise Absent(f"{settings.name} does not name {STANDING_PORT}")
     settings.write_text(text.replace(STANDING_PORT, f"127.0.0.1:{functions}"))
-    return Launch((command, "serve", str(folder), "--listen", f"127.0.0.1:{port}"), {})
 
 
 CONTENDERS = {
@@ -90,11 +99,25 @@ CONTENDERS = {
 
 
 def fetch() -> int:
-    """Install Bun's binary into bench/.cache through npm and its own settings."""
+    """Install Bun's binary into bench/.cache."""
+    try:
+        install("@oven/bun-linux-x64", CACHE)
+    except Absent as problem:
+        print(f"{problem}; or put `bun` on PATH by hand", file=sys.stderr)
+        return 3
+    return 0
+
+
+def install(package: str, folder: Path) -> None:
+    """Bring a package of npm's into a folder of its own, for npm takes out of a folder what it is not asked for."""
     npm = shutil.which("npm")
     if npm is None:
-        print("npm not found: put `bun` on PATH by hand, or install npm first", file=sys.stderr)
-        return 3
-    CACHE.mkdir(exist_ok=True)
-    command = (npm, "install", "--prefix", str(CACHE), "@oven/bun-linux-x64", "--no-save", "--no-package-lock")
-    return subprocess.run(command, env=os.environ, timeout=600).returncode
+        raise Absent("npm not found: install it first")
+    folder.mkdir(parents=True, exist_ok=True)
+    command = (npm, "install", "--prefix", str(folder), package, "--no-save", "--no-package-lock")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    except subprocess.TimeoutExpired as problem:
+        raise Absent(f"npm install {package} did not end") from problem
+    if done.returncode:
+        raise Absent(f"npm install {package}: {done.stderr.strip()[-200:]}")

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-PARTS = ("cpu", "features", "language", "latency", "memory", "bodies")
+PARTS = ("cpu", "features", "language", "latency", "memory", "bodies", "durable", "stored", "waiting")
+DURABLE_PARTS = ("durable", "stored", "waiting")  # have contenders, and a proof, of their own
 PATHS = {"sequence": "/seq", "parallel": "/par"}
 TOKEN = "bench-token"
 HEADERS = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
@@ -28,10 +29,14 @@ class Plan:
     body_rounds: int
     body_seconds: float
     idle_connections: int
+    durable_rounds: int
+    durable_seconds: float
+    lone_seconds: float
+    stored_runs: int
 
 
-NORMAL = Plan(5, 2, 2, 4.0, 3, 1.5, 10_000)
-QUICK = Plan(3, 1, 1, 2.0, 1, 0.7, 10_000)
+NORMAL = Plan(5, 2, 2, 4.0, 3, 1.5, 10_000, 3, 4.0, 2.0, 1_000_000)
+QUICK = Plan(3, 1, 1, 2.0, 1, 0.7, 10_000, 1, 2.0, 1.0, 100_000)
 
 # (kind of flow, peer) -> (required, wanted): Legato's CPU per request over the peer's, at most
 CPU_LIMITS: dict[tuple[str, str], tuple[float, float | None]] = {
@@ -53,3 +58,12 @@ ITEMS = (10, 100, 1000, 10_000, 100_000)  # of a foreach
 LINEAR_LIMIT = 1.5  # CPU of one step, or of one item, over the least among all sizes, at most
 BODY_SIZES = {"100 B": 100, "1 KB": 1000, "10 KB": 10_000, "100 KB": 100_000, "1 MB": 1_000_000, "10 MB": 10_000_000}
 BODY_LIMITS = {"1 MB": 1.3}
+
+DURABLE_CONNECTIONS = 32
+DURABLE_LIMIT = (2000.0, 10)  # runs a second, or as many times Restate's, whichever is less: at least
+DURABLE_WANTED = 0.5  # of that limit over Legato's rate: twice the limit
+LONE_LIMIT_MS = 2.0  # of a lone run over its three calls
+STORED_LIMIT = 1.25  # runs a second with an empty journal over those with many runs in it: 0.8 the other way round
+RESIDENT_LIMIT = 1.0  # GiB, with all those waiting runs
+READY_LIMIT = 20.0  # seconds
+LATE_LIMIT = 1.0  # seconds

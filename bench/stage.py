@@ -4,6 +4,7 @@ import http.client
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,29 +66,32 @@ class Stage:
         folder.mkdir()
         return Stage(self.machine, self.plan, folder, self.spoil, self.absent)
 
-    def _start(self, name: str, port: int, launch: Launch, core: int) -> Running:
+    def begin(
+        self, name: str, port: int, launch: Launch, *cores: int, ready: Callable[[int], object] | None = None
+    ) -> Running:
+        """Start a process and wait until it answers HTTP, or until `ready`, given its port, raises no OSError."""
         self._started += 1
-        running = Running(name, port, launch, core, self.scratch / f"{self._started}-{name}.log")
+        running = Running(name, port, launch, cores, self.scratch / f"{self._started}-{name}.log")
         self._stack.callback(running.stop)
-        wait_for(running)
+        wait_for(running, ready)
         return running
 
-    def start_nginx(self) -> int:
+    def start_nginx(self, port: int | None = None) -> int:
         """The functions of the cost measure; returns their port."""
-        port = free_port()
+        port = port or free_port()
         launch = nginx.launch(self.machine.nginx, port, self.scratch / f"nginx-{port}", self.spoil)
-        return self._start("nginx", port, launch, self.machine.load_core).port
+        return self.begin("nginx", port, launch, self.machine.load_core).port
 
     def start_sized(self) -> int:
         """The functions for bodies of any size; returns their port."""
         port = free_port()
         command = (sys.executable, "-m", "bench.functions.sized", str(port), *(["spoil"] if self.spoil else []))
-        return self._start("sized", port, Launch(command, {"PYTHONPATH": str(ROOT)}), self.machine.load_core).port
+        return self.begin("sized", port, Launch(command, {"PYTHONPATH": str(ROOT)}), self.machine.load_core).port
 
     def start(self, contender: Contender, functions: int) -> Running:
         port = free_port()
         launch = contender.launch(port, functions, self.scratch / f"{contender.name}-{port}")
-        return self._start(contender.name, port, launch, self.machine.gateway_core)
+        return self.begin(contender.name, port, launch, self.machine.gateway_core)
 
     def start_all(self, names: tuple[str, ...], functions: int) -> dict[str, Running]:
         """Start what can be started; the rest is noted as absent."""
@@ -105,14 +109,14 @@ def path_of(name: str, kind: str) -> str:
     return CONTENDERS[name].prefix + {**PATHS, **COMPOSED}[kind]
 
 
-def wait_for(running: Running) -> None:
-    """Until it takes a connection and answers anything at all."""
+def wait_for(running: Running, ready: Callable[[int], object] | None = None) -> None:
+    """Until it takes a connection and answers anything at all, or until `ready` raises no OSError."""
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
         if running.ended() is not None:
             raise StartFailed(f"{running.name} ended with code {running.ended()}: {running.last_words()}")
         try:
-            ask(running.port, "GET", "/livez")
+            ready(running.port) if ready else ask(running.port, "GET", "/livez")
             return
         except OSError:
             time.sleep(0.05)

@@ -3,9 +3,10 @@
 In parallel mode each answer waits until all three calls have arrived: calls that do not overlap never get one.
 """
 
+import socket
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -34,8 +35,14 @@ class Recorder:
 
 @contextmanager
 def recording() -> Generator[Recorder, None, None]:
+    connections: list[socket.socket] = []
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            connections.append(self.connection)
 
         def do_POST(self) -> None:
             name = self.path.strip("/")
@@ -66,3 +73,6 @@ def recording() -> Generator[Recorder, None, None]:
     finally:
         server.shutdown()
         server.server_close()
+        for connection in connections:  # kept alive by a contender, they would be answered here for ever
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)

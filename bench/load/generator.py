@@ -1,8 +1,8 @@
 """The load generators as a program of their own, so that they can be started, pinned and ended by their id.
 
     python -m bench.load.generator < ORDER.json > RESULT.json
-An order: {"kind": "open" | "closed" | "idle", "port", "path", "headers", "body", "expected" (files), ...}; each kind is
-a module beside this one, with the rest of the fields as its arguments.
+An order: {"kind": "open" | "closed" | "timed" | "idle", "port", "path", "headers", "body", "expected" (files), ...};
+each kind is a module beside this one, with the rest of the fields as its arguments.
 """
 
 import gc
@@ -13,10 +13,10 @@ from typing import Any
 
 import uvloop
 
-from bench.load import closed, idle, open_loop
+from bench.load import closed, idle, open_loop, timed
 from bench.load.connection import request_of
 
-KINDS = {"open": open_loop.run, "closed": closed.run, "idle": idle.run}
+KINDS = {"open": open_loop.run, "closed": closed.run, "timed": timed.run, "idle": idle.run}
 
 
 def main() -> None:

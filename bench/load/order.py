@@ -37,20 +37,28 @@ def exchange(stage: Stage, name: str, body: bytes, expected: bytes) -> Exchange:
 
 
 def _order(running: Running, kind_of_load: str, kind: str, files: Exchange, more: dict[str, Any]) -> str:
-    order = {"kind": kind_of_load, "port": running.port, "path": path_of(running.name, kind), "headers": HEADERS}
+    return order_of(kind_of_load, running.port, path_of(running.name, kind), files, more)
+
+
+def order_of(kind_of_load: str, port: int, path: str, files: Exchange, more: dict[str, Any]) -> str:
+    order = {"kind": kind_of_load, "port": port, "path": path, "headers": HEADERS}
     return json.dumps({**order, "body": str(files.body), "expected": str(files.expected), "more": more}) + "\n"
 
 
 def generate(
     running: Running, kind_of_load: str, kind: str, files: Exchange, time_limit: float, **more: Any
 ) -> dict[str, Any]:
-    order = _order(running, kind_of_load, kind, files, more)
+    return obey(_order(running, kind_of_load, kind, files, more), f"{kind_of_load} load on {running.name}", time_limit)
+
+
+def obey(order: str, what: str, time_limit: float) -> dict[str, Any]:
+    """Run one generator to its end."""
     try:
         done = subprocess.run(COMMAND, input=order, capture_output=True, text=True, timeout=time_limit, cwd=ROOT)
     except subprocess.TimeoutExpired as problem:
-        raise LoadFailed(f"{kind_of_load} load on {running.name} did not end") from problem
+        raise LoadFailed(f"{what} did not end") from problem
     if done.returncode:
-        raise LoadFailed(f"{kind_of_load} load on {running.name}: {one_line(done.stderr)}")
+        raise LoadFailed(f"{what}: {one_line(done.stderr)}")
     return json.loads(done.stdout)
 
 

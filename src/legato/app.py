@@ -17,22 +17,25 @@ from types import FrameType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+import msgspec
 import uvicorn
 from starlette.applications import Starlette
 
 from legato.admin.app import admin_app
-from legato.admin.beside import Beside
 from legato.admin.runs import RunsAPI
 from legato.catalog import Catalog
 from legato.connectors.builtin import BuiltinConnector
 from legato.connectors.callback import CallbackConnector
 from legato.connectors.http import HttpConnector
 from legato.connectors.python import PythonConnector
-from legato.errors import DefinitionError
+from legato.errors import DefinitionError, StoreUnavailable
 from legato.gateway.credentials import is_loopback
 from legato.gateway.gateway import Gateway
 from legato.gateway.problems import of_failure, of_input, status_of
-from legato.hosts.inline import InlineHost, InlineRun
+from legato.hosts.bound import BoundProgram
+from legato.hosts.inline import InlineHost, InlineRun, Reply
+from legato.hosts.journal.documents import run_document
+from legato.hosts.journal.host import JournalHost
 from legato.model.definition import Definition
 from legato.model.outcome import Failure
 from legato.model.payload import Payload
@@ -41,11 +44,15 @@ from legato.model.settings import Settings
 from legato.model.walk import modules_of
 from legato.orchestrator import Orchestrator
 from legato.ports import Connector, DefinitionStore
+from legato.stores.blobs import Blobs
+from legato.stores.blobs_open import open_data
 from legato.stores.files import FileStore
+from legato.stores.journal import SqliteJournal
 from legato.stores.sqlite import SqliteStore
 from legato.stores.valkey import ValkeyStore
 from legato.telemetry.log import Log
 from legato.telemetry.metrics import Metrics
+from legato.transport.beside import Beside
 from legato.transport.server import ServerProtocol
 from legato.transport.wheel import Wheel
 
@@ -80,8 +87,9 @@ class App:
             *settings.python_modules,
             *(module for each in given if each.flow for module in modules_of(each.flow)),
         }
+        self.data = open_data(settings.data, Path(settings.folder))
         may_name = functools.partial(is_nameable, Path(settings.folder), modules)
-        self.python = PythonConnector(shows_errors=settings.dev, may_name=may_name)
+        self.python = PythonConnector(shows_errors=settings.dev, may_name=may_name, data=self.data)
         self.connectors: dict[str, Connector] = {
             "http": self.http,
             "python": self.python,
@@ -90,14 +98,29 @@ class App:
         }
         self.catalog = Catalog(open_stores(settings) if stores is None else stores, self.log, given)
         self.host = InlineHost(self.wheel, self.log, settings.limits.recent_runs)
+        self._clear_data_of(self.host)
         self.orchestrator = Orchestrator(settings, self.host, self.connectors, self.metrics)
         self.gateway = Gateway(settings, self.orchestrator, self.log, lambda: self.catalog.unread)
+        self.journal: JournalHost | None = None
         self.stopping_since: float | None = None  # monotonic
-        self.metrics.gauge("legato_runs_active", "Runs that have not ended.", "flow", self.host.active)
+        self.metrics.gauge("legato_runs_active", "Runs that have not ended.", "flow", self._active)
+        self.metrics.gauge(
+            "legato_journal",
+            "The journal: runs in memory, runs mended, whether it cannot be written.",
+            "what",
+            lambda: {} if self.journal is None else self.journal.gauges(),
+        )
         self.metrics.gauge(
             "legato_definitions", "Definitions by state.", "state", self.orchestrator.states, shared=True
         )
         self.metrics.gauge("legato_upstream_connections", "Connections to functions.", "state", self.http.connections)
+
+    def _active(self) -> dict[str, float]:
+        active = self.host.active()
+        if self.journal is not None:
+            for name, count in self.journal.active().items():
+                active[name] = active.get(name, 0) + count
+        return active
 
     def load(self) -> list[Problem]:
         """Read the stores and deploy what they hold; give every problem found. Blocks."""
@@ -133,8 +156,44 @@ class App:
                     version=deployed.version,
                     problems=[str(problem) for problem in deployed.problems[:LOGGED]],
                 )
+        if self.journal is None and any(each.bound and each.bound.pin for each in self.orchestrator.flows.values()):
+            self._opening = asyncio.get_running_loop().create_task(self._open_late())
         within = {user for name in names for user in self.orchestrator.users(name)}
         self.gateway.serve_flows({*names, *within})
+
+    def open_journal(self) -> None:
+        """Own the journal, if anything durable is to be run. Blocks; raises StoreUnavailable where it cannot be had."""
+        orchestrator = self.orchestrator
+        path = Path(self.settings.folder) / self.settings.journal
+        durable = [each.bound for each in orchestrator.flows.values() if each.bound is not None and each.bound.pin]
+        if self.journal is not None or not orchestrator.is_alone or not (durable or path.exists()):
+            return
+        self.journal = JournalHost(self.wheel, self.log, SqliteJournal(str(path), Blobs(self.data)), orchestrator)
+        self._clear_data_of(self.journal)
+        orchestrator.journal = self.journal
+        for bound in durable:
+            self.journal.serve(bound)
+
+    def _clear_data_of(self, host: InlineHost) -> None:
+        """Have the data of a host's runs deleted when they end."""
+        host.runs_with_data, host.clear_data = self.python.runs_with_data, self.python.run_ended
+
+    async def _recover(self) -> None:
+        """Take up the runs of the last process, and look after timers from now on."""
+        if self.journal is not None and not self.journal.is_watching:
+            taken = await self.journal.recover()
+            if taken:
+                self.log.write("recovered", runs=taken)
+
+    async def _open_late(self) -> None:
+        """The first durable flow has come while the gateway serves."""
+        try:
+            await Beside(1).run(self.open_journal)
+        except (StoreUnavailable, DefinitionError) as error:
+            self.orchestrator.no_journal = str(error)
+            self.log.write("no_journal", detail=str(error))
+            return
+        await self._recover()
 
     async def run_once(self, name: str, payload: Payload) -> tuple[int, bytes]:
         """Run a flow without a server: (status, body) as the gateway would answer. Raises UnknownFlow."""
@@ -154,8 +213,27 @@ class App:
             else:
                 answer.set_result(of_failure(failure, name, run.id.decode()))
 
+        if deployed.bound.pin is not None:
+            return await self._run_durably(deployed.bound, payload, reply, answer)
         self.orchestrator.start(deployed.bound, payload, _Nobody(), reply)
         return await answer
+
+    async def _run_durably(
+        self, bound: BoundProgram, payload: Payload, reply: Reply, answer: asyncio.Future[tuple[int, bytes]]
+    ) -> tuple[int, bytes]:
+        """The same of a durable flow: 202 if it takes longer than its caller waits; the run stays in the journal."""
+        self.open_journal()
+        assert self.journal is not None
+
+        def refused(why: str) -> None:
+            answer.set_result((503, why.encode()))
+
+        run = self.journal.begin(bound, payload, _Nobody(), None, None, lambda run: None, refused, reply)
+        within = bound.program.flow.answer_within
+        within = self.settings.answer_within if within is None else within
+        await asyncio.wait((answer,), timeout=within)
+        document = msgspec.json.encode(run_document(run.row, (), run), enc_hook=repr)
+        return answer.result() if answer.done() else (202, document)
 
     async def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Answer a request to the API without a server: (status, body). For whoever may write to the stores anyway.
@@ -196,7 +274,11 @@ class App:
     async def close(self) -> None:
         """Wait for the runs, then give back connections and threads."""
         waited = 0.0 if self.stopping_since is None else monotonic() - self.stopping_since
-        await self.host.drain(max(0.0, self.settings.limits.drain - waited))
+        patience = max(0.0, self.settings.limits.drain - waited)
+        if self.journal is not None:
+            await asyncio.gather(self.host.drain(patience), self.journal.drain(patience))
+        else:
+            await self.host.drain(patience)
         for connector in self.connectors.values():
             await connector.close()
         self.wheel.close()
@@ -206,6 +288,7 @@ class App:
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
         asyncio.get_running_loop().set_default_executor(_UsersThreads(thread_name_prefix="legato-user"))
         folding = asyncio.create_task(self._fold_metrics())
+        await self._recover()
         self.catalog.watch(self._take)
         self.log.write("started", listen=self.settings.listen, flows=len(self.orchestrator.flows))
         yield
@@ -223,7 +306,7 @@ class App:
                 await beside.run(self.metrics.publish, self.metrics.read())
 
     def _admin(self) -> Starlette:
-        runs = RunsAPI(self.host, self.log)
+        runs = RunsAPI(self.host, self.log, lambda: self.journal)
         return admin_app(
             self.orchestrator,
             self.catalog,

@@ -22,7 +22,18 @@ class UnknownFlow(LegatoError):
 
 
 class StoreUnavailable(LegatoError):
-    """A store of definitions cannot be reached or used; the message says which, why, and what to do."""
+    """A store cannot be reached or used; the message says which, why, and what to do."""
+
+
+class NoSuchData(LegatoError, KeyError):
+    """Nothing is stored under this key."""
+
+    def __str__(self) -> str:  # KeyError would show it in quotes
+        return Exception.__str__(self)
+
+
+class PayloadLost(LegatoError):
+    """A payload that was stored is gone, or is not what was stored; the message says which store and what to do."""
 
 
 class Conflict(LegatoError):

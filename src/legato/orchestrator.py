@@ -5,6 +5,7 @@ The gateway asks it by name and never chooses a host; it never sees HTTP.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from traceback import print_exception
 from typing import Any
@@ -17,6 +18,7 @@ from legato.formats import placed
 from legato.hosts.bound import BoundProgram
 from legato.hosts.guards import Guards
 from legato.hosts.inline import InlineHost
+from legato.hosts.journal.host import JournalHost
 from legato.hosts.patience import impatience
 from legato.kernel import CALLBACK, Fault, LinkedCall, Program, linked
 from legato.kernel.linker import Codes
@@ -91,7 +93,10 @@ class Orchestrator:
     ) -> None:
         self._settings = settings
         self._host = host
-        self.start = host.start  # every flow runs inline so far
+        self.start = host.start  # of what is not durable
+        self.journal: JournalHost | None = None  # where durable flows run, once it is open
+        self.no_journal = "no journal is open"  # why there is none
+        self.is_alone = True  # whether this process is the only one that serves: a journal has one owner
         self._connectors = connectors
         self._metrics = metrics
         self._guards = Guards()
@@ -120,6 +125,8 @@ class Orchestrator:
             # The version before is one of the same place; what another store says under this name is another matter.
             deployed.bound = bound if before.definition.origin == definition.origin else None
         self.flows[definition.name] = deployed
+        if self.journal is not None and deployed.bound is not None:
+            self.journal.serve(deployed.bound)
         if before is not None:
             self._forget_uses(definition.name, before)
         for used in deployed.uses:
@@ -153,6 +160,8 @@ class Orchestrator:
         """Let go of a program as soon as its last run has ended."""
         if bound is not None:
             self._host.retire(bound)
+            if self.journal is not None:
+                self.journal.retire(bound)
 
     def check(self, definition: Definition) -> tuple[Problem, ...]:
         """Every problem that serving a definition would meet."""
@@ -189,7 +198,27 @@ class Orchestrator:
     def _bind_program(self, program: Program) -> BoundProgram:
         if program.growth is not None and self._settings.dev:
             program.growth.tell = print_exception
-        return BoundProgram(program, lambda call: self._bind(call, program.code), self._metrics, self._settings.timeout)
+        bound = BoundProgram(
+            program, lambda call: self._bind(call, program.code), self._metrics, self._settings.timeout
+        )
+        if program.flow.durable:
+            bound.pin = _pin(program.flow, {name: self._flow_named(name) for name in sorted(program.uses)})
+        return bound
+
+    def pinned(self, text: bytes) -> BoundProgram:
+        """The program of a definition as a run has pinned it. Raises DefinitionError where it cannot be run now."""
+        pinned = msgspec.json.decode(text, type=_Pinned)
+        deployed = self.flows.get(pinned.flow.name)
+        code: Mapping[str, Callable[..., Any]] = {} if deployed is None else deployed.definition.code
+
+        def resolve(name: str) -> Flow | None:
+            return pinned.uses.get(name) or self._flow_named(name)
+
+        program, faults = linked(pinned.flow, resolve, self._codes(pinned.flow, code))
+        errors = [str(fault) for fault in faults if not fault.warning]
+        if errors:
+            raise DefinitionError("; ".join(errors))
+        return self._bind_program(program)
 
     def _codes(self, own: Flow, code: Mapping[str, Callable[..., Any]]) -> Codes:
         """Where the Python code of a flow and of those within it is."""
@@ -216,6 +245,10 @@ class Orchestrator:
             return Deployed(definition, before, (), _warnings(definition, before))
         program, faults = linked(flow, self._flow_named, self._codes(flow, definition.code))
         uses = frozenset(program.uses)
+        if flow.durable and not self.is_alone:
+            message = "durable flows need a gateway of one process: a journal has one owner"
+            problem = Problem(file=definition.origin, message=message, remedy="serve without --workers")
+            return Deployed(definition, None, (problem,), definition.warnings, uses)
         if any(not fault.warning for fault in faults):
             problems = self._problems(definition, faults)
             return Deployed(definition, None, problems, definition.warnings, uses)
@@ -247,6 +280,19 @@ class Orchestrator:
             return connector.with_code(code) if code and isinstance(connector, PythonConnector) else connector
         kind = "builtin" if function.builtin else "callback" if function.name == CALLBACK else "http"
         return self._connectors[kind]
+
+
+class _Pinned(msgspec.Struct):
+    """What a durable run was started with: its flow, and those within it."""
+
+    flow: Flow
+    uses: dict[str, Flow]
+
+
+def _pin(flow: Flow, uses: Mapping[str, Flow | None]) -> tuple[bytes, bytes]:
+    """(digest, text) of what a durable run is started with."""
+    text = msgspec.json.encode(_Pinned(flow, {name: each for name, each in uses.items() if each is not None}))
+    return hashlib.sha256(text).digest()[:16], text
 
 
 def _warnings(definition: Definition, bound: BoundProgram) -> tuple[Problem, ...]:

@@ -5,10 +5,11 @@ The transport's own (`Service`, `Sink`) and the kernel's (`LinkedStep`) stand wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from legato.model.function import Function
+from legato.model.journal import Event, RunQuery, RunRow, StartKey, StoredRun, Write
 from legato.model.outcome import Outcome
 from legato.model.payload import Payload
 from legato.model.source import Gone, Language, Revision, Source
@@ -234,4 +235,92 @@ class StoreListener(Protocol):
 
     def up(self) -> None:
         """The store is in step after `down`, or a `load` that failed; what has changed meanwhile has been told."""
+        ...
+
+
+class Journal(Protocol):
+    """The durable record of runs; this process is its one owner. All but `append` block and may be called from threads.
+
+    They raise StoreUnavailable where it cannot be read.
+    """
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be stored at the moment, with the remedy; empty if all is well."""
+        ...
+
+    def append(self, write: Write) -> None:
+        """Have a write committed; from the event loop only. Writes are committed in the order of their coming.
+
+        When it is on disk its `committed` is called. One that cannot be stored is tried again until it can be, for
+        ever; only one that has `refused` is given up at once, and told so.
+        """
+        ...
+
+    def run(self, run: bytes) -> StoredRun | None:
+        """A run with all its events."""
+        ...
+
+    def events(self, run: bytes, since: int) -> list[Event]:
+        """The events of a run from the number `since` on."""
+        ...
+
+    def runs(self, query: RunQuery) -> list[RunRow]:
+        """Runs, newest first."""
+        ...
+
+    def live(self) -> list[bytes]:
+        """The runs that are to be taken up when a process starts, oldest first."""
+        ...
+
+    def due(self, moment: float, limit: int) -> list[bytes]:
+        """Runs whose time has come."""
+        ...
+
+    def next_due(self) -> float | None:
+        """When the time of the next run comes."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """How many runs have not ended, by state."""
+        ...
+
+    def definition(self, digest: bytes) -> bytes:
+        """A definition that a run started with."""
+        ...
+
+    def started(self, key: bytes) -> StartKey | None:
+        """The run that was started under a key which has not expired."""
+        ...
+
+    def close(self) -> None:
+        """Commit what is queued, and let another process own the journal."""
+        ...
+
+
+class DataStore(Protocol):
+    """Where large data lives, piece by piece. Methods block, and may be called from any thread, at the same time.
+
+    A key is parts joined by `/`, each of ASCII letters, digits, `.`, `_` and `-` and no dot first (`model.data_keys`).
+    A store may refuse a key that is another's folder: `a` beside `a/b`. Where it cannot be reached or used they raise
+    StoreUnavailable, whose message names the remedy; a change may then have happened or not, never by half.
+    """
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store data in place of what was there; on return it is stored for good.
+
+        All or nothing: whoever reads meanwhile, or after a crash, has the whole of the old or the whole of the new.
+        """
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The whole of what was put last. Raises KeyError (ours: NoSuchData) where there is nothing."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Take it away, for good on return; nothing where there is nothing."""
+        ...
+
+    def keys(self, folder: str) -> Iterable[str]:
+        """Every key below `folder/`, or all for "", in any order; what comes and goes meanwhile may be in it or not."""
         ...

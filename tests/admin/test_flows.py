@@ -101,7 +101,7 @@ BAD = {
     "alias": (b"a: &a [b]\nflow: x\nsteps: *a", ""),
     "unknown function": (b'{"mode": "sequential", "steps": ["echo", "missing"]}', "no_such_module"),
     "number as name": (b'{"mode": "sequential", "steps": ["127"]}', "number"),
-    "no host": (b"flow: x\ndurable: true\nsteps: [echo]", "cannot be run by the inline host"),
+    "no host": (b"flow: x\nsteps: [{publish: orders}]", "cannot be run by any host"),
 }
 
 

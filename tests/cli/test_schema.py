@@ -181,7 +181,7 @@ BAD = {
         {"flow": "f", "steps": ["a"], "timeout": 5},
         {"flow": "f", "steps": [["a"]]},
         {"flow": "f", "steps": [{"call": "a", "steps": ["b"]}]},
-        {"flow": "f", "steps": [{"steps": ["b"], "undo": "a"}]},
+        {"flow": "f", "steps": [{"steps": ["b"], "retry": {"attempts": 2}}]},
         {"flow": "f", "steps": [{"parallel": {}}]},
         {"flow": "f", "steps": [{"parallel": {"A": "a"}}]},
         {"flow": "f", "steps": [{"call": "a", "retry": {}}]},

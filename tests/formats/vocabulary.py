@@ -62,6 +62,7 @@ GOOD: dict[str, Tree] = {
     "idempotent": st.booleans(),
     "hedge": st.booleans() | st.sampled_from(["50ms", {"delay": "1s", "attempts": 3}, {}]),
     "undo": undos,
+    "at_most_once": st.booleans(),
     "on_response": PYTHON,
     "python": PYTHON,
     "join": st.sampled_from(["all", "any", {"quorum": 1}]),
@@ -76,6 +77,7 @@ GOOD: dict[str, Tree] = {
     "sleep": durations,
     "wait": names,
     "default": mappings,
+    "schema": st.booleans() | st.just({"type": "object", "required": ["by"]}),
     "publish": st.sampled_from(["shop.orders", "a/b"]),
     "respond": mappings,
     "status": st.sampled_from([422, 503]),
@@ -96,6 +98,8 @@ def _step(kind: str, inner: Tree, body: Tree | None = None, **more: Tree) -> Tre
         optional.pop("prefer")
     if kind == "wait":
         more["timeout"] = durations
+    if kind == "fail":
+        optional.pop("undo")
     on_error = st.sampled_from(["fail", "skip", {"value": {"a": 1}}]) | st.builds(
         lambda steps: {"steps": steps}, st.lists(inner, max_size=2)
     )
@@ -134,15 +138,20 @@ _leaves = [kind for kind in KINDS if kind in GOOD]
 good_steps: Tree = st.recursive(names | st.one_of([_step(kind, names) for kind in _leaves]), _composed, max_leaves=6)
 
 
-def _with_ids_apart(flow: Any) -> Any:
-    """A flow whose explicit ids are all different."""
+def _made_right(flow: Any, pivot: bool) -> Any:
+    """A flow whose explicit ids are all different, and which is durable where it or one of its steps asks for that."""
     flow = copy.deepcopy(flow)  # what strategies give is shared between examples
     waiting, number = [flow], 0
+    first = flow["steps"][0]
+    if pivot and isinstance(first, dict) and not first.keys() & {"when", "on_error", "fail"}:
+        first["pivot"] = True
     while waiting:
         tree = waiting.pop()
         if isinstance(tree, dict) and isinstance(tree.get("id"), str):
             number += 1
             tree["id"] = f"id{number}"
+        if isinstance(tree, dict) and tree.keys() & {"wait", "at_most_once", "pivot", "strategy"}:
+            flow["durable"] = True
         waiting += tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
     return flow
 
@@ -154,6 +163,7 @@ _flows: Tree = st.fixed_dictionaries(
         "timeout": durations,
         "on_disconnect": st.sampled_from(["cancel", "finish"]),
         "durable": st.booleans(),
+        "strategy": st.sampled_from(["backward", "forward"]),
         "answer_within": durations,
         "input": st.booleans() | st.just({"type": "object", "properties": {"a": {"type": "integer"}}}),
         "output": mappings,
@@ -163,7 +173,7 @@ _flows: Tree = st.fixed_dictionaries(
     },
 )
 
-good_flows = _flows.map(_with_ids_apart)
+good_flows = st.builds(_made_right, _flows, st.booleans())
 
 _words = sorted({*FLOW_KEYS, *LOOP_KEYS, *MODIFIERS, *(key for own in KINDS.values() for key in own)})
 _words += ["over", "after", "cases", "all", "otherwise", "name", "value", "pick", "url", "attempts", "zzz"]

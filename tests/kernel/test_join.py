@@ -47,7 +47,7 @@ def test_what_cannot_be_joined_is_the_flows_mistake_and_says_which(bad: Payload)
     run = joined({"good": INPUT, "bad": bad})
     assert run.failure is not None
     assert (run.failure.reason, run.failure.path) == ("mistake", "p")
-    assert 'branch "bad" cannot be joined' in run.failure.outcome.detail
+    assert "branch bad cannot be joined" in run.failure.outcome.detail
     assert run.failure.outcome.payload is bad
     assert run.result is EMPTY
 

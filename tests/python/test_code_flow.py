@@ -102,14 +102,6 @@ def test_what_cannot_be_a_flow(make: Callable[[], object], message: str) -> None
     assert message in str(refusal.value)
 
 
-def test_a_durable_flow_has_no_host_yet() -> None:
-    @flow(durable=True, version=1)
-    async def lasting(ctx: Context) -> None: ...
-
-    with pytest.raises(DefinitionError, match="`durable` cannot be run by the inline host"):
-        run_sync(lasting)
-
-
 def test_its_input_is_checked_before_it_begins() -> None:
     begun: list[Any] = []
 

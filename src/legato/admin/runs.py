@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from legato.admin.beside import Beside
 from legato.admin.problems import Problematic, number
 from legato.hosts.inline import InlineHost
+from legato.hosts.journal.host import JournalHost
 from legato.hosts.recent import Clock, Remembered, function_documents, run_document
 from legato.telemetry.log import Log
+from legato.transport.beside import Beside
 
 PAGE = 50
 JITTER = 0.0001  # seconds by which the two clocks may differ from one look to the next
@@ -25,7 +26,8 @@ STATES = ("running", "undoing", "succeeded", "failed", "undone", "cancelled")
 class RunsAPI:
     """The routes."""
 
-    def __init__(self, host: InlineHost, log: Log) -> None:
+    def __init__(self, host: InlineHost, log: Log, durable: Callable[[], JournalHost | None] = lambda: None) -> None:
+        self._durable = durable
         self._host = host
         self._log = log
         self._beside = Beside(1)

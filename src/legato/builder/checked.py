@@ -34,7 +34,8 @@ class Scope:
 def read_step(written: Written, extra: tuple[str, ...] = ()) -> Step:
     """The step that is written; keys of `extra` may stand in it as well. Raises DefinitionError."""
     report = Report("")
-    step = StepReader(report).step(Nodes(CodeBook("flow")).of(written), 1, extra)
+    # Of which flow it will be is not known yet: durations that only a durable one may have are refused when it is read.
+    step = StepReader(report, stored=True).step(Nodes(CodeBook("flow")).of(written), 1, extra)
     if step is None or not report.ok:
         raise DefinitionError(f"{written.label}: {complaints(report)}")
     return step

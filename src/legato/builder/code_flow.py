@@ -15,6 +15,7 @@ from legato.builder.spelling import Duration, duration
 from legato.builder.written import tree_of
 from legato.errors import DefinitionError, NotJSON, Refused
 from legato.formats.functions import PYTHON
+from legato.kernel import check
 from legato.kernel.code_run import CodeRun
 from legato.model.definition import Definition
 from legato.model.flow import Flow as Model
@@ -70,6 +71,7 @@ def flow(
     name: str | None = None,
     version: str | int | None = None,
     durable: bool | None = None,
+    strategy: str | None = None,
     description: str | None = None,
     timeout: Duration | None = None,
     answer_within: Duration | None = None,
@@ -102,6 +104,8 @@ def _made(function: Coded, said: Mapping[str, Any]) -> CodeFlow:
     keys.setdefault("description", (inspect.getdoc(function) or "").partition("\n")[0])
     keys = {key: tree_of(value, label) for key, value in {"flow": name, **keys}.items() if value != ""}
     model = read_head(keys, str(name), label)
+    for fault in check(msgspec.structs.replace(model, steps=())):
+        raise DefinitionError(f"{label}: {fault.message} ({fault.remedy})")
     place = _place(function, str(name)) + ("" if version is None else f"@{version}")
     return CodeFlow(function, msgspec.structs.replace(model, steps=(), code=place))
 

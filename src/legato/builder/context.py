@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack, cast
 
 import msgspec
 
@@ -22,17 +22,20 @@ from legato.kernel.code_run import CodeRun, Saga
 from legato.kernel.growth import Growth
 from legato.kernel.pending import Pending
 from legato.kernel.scheduler import Respond
+from legato.kernel.wait import LinkedWait
 from legato.model.mapping import AS_IT_IS
 from legato.model.names import name_problem
 from legato.model.outcome import Outcome
 from legato.model.paths import natural_id
 from legato.model.payload import Payload, json_payload
 from legato.model.policy import Hedge, Retry
-from legato.model.steps import CallStep, PythonStep, SleepStep
+from legato.model.steps import CallStep, PythonStep, SleepStep, WaitStep
 
 if TYPE_CHECKING:
     from legato.builder.code_flow import CodeFlow
     from legato.builder.flows import Flow
+
+NOTHING: Final = object()  # what is given where nothing is: None is a value
 
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 
@@ -44,6 +47,8 @@ class Policy(TypedDict, total=False):
     retry: int | Mapping[str, object] | Retry | None
     idempotent: bool | None
     undo: str | Mapping[str, object] | None
+    pivot: bool | None
+    at_most_once: bool | None
 
 
 class CallPolicy(Policy, total=False):
@@ -110,19 +115,27 @@ class Context:
     ) -> Pending:
         """Call Python code that may block, or wait for other things, in a thread or a task of its own."""
         growth = self._growth()
+        forward = self._code.forward
         name = function if isinstance(function, str) else importable_name(function)
         if not name:
             shown = getattr(function, "__name__", repr(function))
             raise DefinitionError(f"`{shown}` cannot be found by its name (define it at the top of a module)")
-        key = ("python", name, repr(policy))
+        key = ("python", name, repr(policy), forward)
         linked = growth.find(key)
         if linked is None:
+            self._check_policy(policy, f"ctx.python({name!r})")
             step = read_step(_written({"python": name, **spelled(policy, name)}, f"ctx.python({name!r})"))
             assert isinstance(step, PythonStep)
             definition = CallStep(
-                function=name, timeout=step.timeout, retry=step.retry, idempotent=step.idempotent, undo=step.undo
+                function=name,
+                timeout=step.timeout,
+                retry=step.retry,
+                idempotent=step.idempotent,
+                undo=step.undo,
+                pivot=step.pivot,
+                at_most_once=step.at_most_once,
             )
-            linked = growth.call(key, definition)
+            linked = growth.call(key, definition, forward)
         place = _checked(id) if id is not None else natural_id(PythonStep(python=name))
         return self._code.call(linked, payload_of(value), place, decoded)
 
@@ -140,7 +153,8 @@ class Context:
         else:
             model, code = flow.model, dict(flow.definition().code)
         place = model.name if id is None else _checked(id)
-        return self._code.flow_within(growth.flow(model, code), payload_of(value), place, decoded)
+        step = growth.flow(model, code, self._code.forward)
+        return self._code.flow_within(step, payload_of(value), place, decoded)
 
     def sleep(self, time: Duration, *, id: str | None = None) -> Pending:  # noqa: A002 - as in the language
         """Pause; it leaves nothing."""
@@ -178,9 +192,41 @@ class Context:
         read_step(_written({"respond": None, "status": status, **keys}, "ctx.respond"))
         run.respond(Respond(payload_of(value), status, b"" if parts is None else parts.headers))
 
-    def wait(self, signal: str) -> NoReturn:
-        """Wait for a signal: no host of this version can."""
-        raise LegatoError(f"waiting for {signal!r} cannot be run by the inline host, the only one in this version")
+    def wait(
+        self,
+        signal: str,
+        *,
+        timeout: Duration | None = None,
+        default: object = NOTHING,
+        schema: Mapping[str, object] | bool | None = None,
+        id: str | None = None,  # noqa: A002 - as in the language
+    ) -> Pending:
+        """Wait for a signal by its name; it leaves what the signal brings, decoded.
+
+        After `timeout` it leaves `default`, or fails where there is none. `schema` is a JSON Schema of what the signal
+        brings. Raises LegatoError in a flow that is not durable.
+        """
+        growth = self._growth()
+        self._check_durable(f"ctx.wait({signal!r})")
+        step = _wait_step(signal, timeout, b"" if schema is None else json_payload(schema).body)
+        compiled = growth.schema(step.schema)
+        if default is NOTHING:
+            otherwise = None
+        elif timeout is None:
+            raise LegatoError(f"ctx.wait({signal!r}): `default` is never used without `timeout` (say how long to wait)")
+        else:
+            otherwise = _Made(payload_of(default))
+        place = step.wait if id is None else _checked(id)
+        return self._code.wait_for(
+            lambda path: LinkedWait(path, step.wait, step.timeout, otherwise, compiled), place, decoded
+        )
+
+    def _check_durable(self, what: str) -> None:
+        if not self._code.durable:
+            raise LegatoError(
+                f"{what} needs a run that can be stored: say @flow(durable=True, version=...) of {self._code.flow}, "
+                "and of the flow that calls it"
+            )
 
     # What it knows.
 
@@ -204,6 +250,12 @@ class Context:
         """The flow's input as it came: media type and bytes."""
         return self._payload
 
+    def _check_policy(self, policy: Mapping[str, Any], label: str) -> None:
+        """Raise LegatoError for what only a durable run can promise."""
+        for key in ("pivot", "at_most_once"):
+            if policy.get(key):
+                self._check_durable(f"{label}: `{key}`")
+
     def _growth(self) -> Growth:
         """What links calls. Raises ForeignAwait unless the flow's own code is running."""
         return self._code.here and self._code.growth
@@ -220,16 +272,18 @@ class Context:
         take: Callable[[Payload], Any],
     ) -> Pending:
         growth = self._growth()
+        forward = self._code.forward
         parts, said = parts_of(path, query, headers)
-        key = (function, value is None, tuple(said), tuple(headers or ()), repr(policy))
+        key = (function, value is None, tuple(said), tuple(headers or ()), repr(policy), forward)
         linked = growth.find(key)
         if linked is None:
             label = f"ctx.call({function!r})"
+            self._check_policy(policy, label)
             step = read_step(_written({"call": function, **said, **spelled(policy, label)}, label))
             assert isinstance(step, CallStep)
             if step.method in _BODILESS and value is not None:
                 step = msgspec.structs.replace(step, input=AS_IT_IS)  # a body that is given is sent
-            linked = growth.call(key, step)
+            linked = growth.call(key, step, forward)
         place = function if given is None else _checked(given)
         return self._code.call(linked, payload_of(value), place, take, parts)
 
@@ -278,6 +332,33 @@ def decoded(payload: Payload) -> Any:
 
 def _as_it_is(payload: Payload) -> Payload:
     return payload
+
+
+class _Made:
+    """A value as a mapping that is made already."""
+
+    __slots__ = ("_payload",)
+
+    def __init__(self, payload: Payload) -> None:
+        self._payload = payload
+
+    def payload(self, env: object, /) -> Payload:
+        """See legato.kernel.modified.Maker."""
+        return self._payload
+
+
+@functools.lru_cache(maxsize=256)
+def _wait_step(signal: str, timeout: Duration | None, schema: bytes) -> WaitStep:
+    """What is said of a wait, read by the rules of the files. Raises DefinitionError."""
+    label = f"ctx.wait({signal!r})"
+    keys: dict[str, Any] = {"wait": signal}
+    if timeout is not None:
+        keys["timeout"] = duration(timeout, label)
+    if schema:
+        keys["schema"] = msgspec.json.decode(schema)
+    step = read_step(_written(keys, label))
+    assert isinstance(step, WaitStep)
+    return step
 
 
 @functools.lru_cache(maxsize=256)

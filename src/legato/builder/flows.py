@@ -49,6 +49,7 @@ class Flow(Operators):
         description: str | None = None,
         timeout: Duration | None = None,
         durable: bool | None = None,
+        strategy: str | None = None,
         answer_within: Duration | None = None,
         input: Mapping[str, object] | bool | None = None,  # noqa: A002 - as in the language
         output: object = None,
@@ -65,6 +66,7 @@ class Flow(Operators):
             "description": description,
             "timeout": None if timeout is None else duration(timeout, label),
             "durable": durable or None,
+            "strategy": strategy,
             "answer_within": None if answer_within is None else duration(answer_within, label),
             "input": input,
             "output": output,

@@ -167,10 +167,21 @@ class Operators(Composed):
         """Wait; the value stays as it is."""
         return self._add("sleep", {"sleep": duration(time, "sleep"), **spelled(options, "sleep")})
 
-    def wait(self, signal: str, *, default: object = None, **options: Unpack[Modifiers]) -> Self:
-        """Wait for a signal; what it brings is the next value, or `default` when the `timeout` has passed."""
+    def wait(
+        self,
+        signal: str,
+        *,
+        default: object = None,
+        schema: Mapping[str, object] | bool | None = None,
+        **options: Unpack[Modifiers],
+    ) -> Self:
+        """Wait for a signal; what it brings is the next value, or `default` when the `timeout` has passed.
+
+        `schema` is a JSON Schema of what it brings.
+        """
         label = f"wait {signal}"
-        return self._add(label, {"wait": tree_of(signal, label), **spelled({**options, "default": default}, label)})
+        keys = {**options, "default": default, "schema": schema}
+        return self._add(label, {"wait": tree_of(signal, label), **spelled(keys, label)})
 
     def publish(self, topic: str, **options: Unpack[Modifiers]) -> Self:
         """Publish the value to a topic; it stays as it is."""

@@ -31,6 +31,8 @@ class Modifiers(TypedDict, total=False):
     timeout: Duration | None
     on_error: object
     on_failure: Anything | str | None
+    undo: str | Mapping[str, object] | None
+    pivot: bool | None
 
 
 class Repeatable(Modifiers, total=False):
@@ -38,7 +40,7 @@ class Repeatable(Modifiers, total=False):
 
     retry: int | Mapping[str, object] | Retry | None
     idempotent: bool | None
-    undo: str | Mapping[str, object] | None
+    at_most_once: bool | None
 
 
 class CallOptions(Repeatable, total=False):

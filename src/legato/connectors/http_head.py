@@ -14,7 +14,7 @@ from legato.errors import DefinitionError, LegatoError
 from legato.model.payload import Payload
 from legato.model.steps import CallStep
 from legato.ports import Caller, Parts
-from legato.values import compile_query, compile_text
+from legato.values import compile_query, compile_text, is_fixed
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class RequestHead:
         self._query = address.query.encode()
         self._headers = b""
         self.fixed: bytes | None = None
-        if is_fixed(step):
+        if is_fixed(step.path, step.query, own):
             try:
                 self._query = _joined(self._query, compile_query(step.query).query(_NOWHERE) if step.query else b"")
                 self._headers = b"".join(
@@ -85,15 +85,6 @@ class RequestHead:
         if query:
             path = b"%b%b%b" % (path or b"/", b"&" if b"?" in path else b"?", query)
         return b"%b %b%b%b" % (method, path or b"/", self._rest, headers)
-
-
-def is_fixed(step: CallStep) -> bool:
-    """Whether what a step says beside its payload is the same in every run: it holds no expression."""
-    return not (
-        "${" in step.path
-        or any("${" in text for text in step.headers.values())
-        or (step.query and b"${" in msgspec.json.encode(step.query))
-    )
 
 
 def _joined(query: bytes, more: bytes) -> bytes:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 from legato.connectors.python_code import Code, check_named, code_of, load_code, place_of
 from legato.connectors.python_context import PythonContext
+from legato.connectors.python_data import DataOfRuns
 from legato.connectors.python_outcome import outcome_of, outcome_of_error
 from legato.errors import ComeAgain, DefinitionError, NotJSON, Refused
 from legato.model.function import Function
 from legato.model.outcome import Outcome
 from legato.model.steps import CallStep
-from legato.ports import Attempt
+from legato.ports import Attempt, DataStore
 
 THREAD_NAME = "legato-function"
 THREADS = 32  # blocking functions at once; more wait their turn
@@ -31,7 +33,7 @@ class PythonConnector:
     """Binds functions that have a `python` name. `shows_errors` has what they raise printed, for developing.
 
     `threads` is where functions that are no coroutines run, if not in threads of its own. `may_name` says of which
-    modules a definition may name code; that of the settings may be anywhere.
+    modules a definition may name code; that of the settings may be anywhere. `data` is where `context.data` is kept.
     """
 
     def __init__(
@@ -39,7 +41,9 @@ class PythonConnector:
         shows_errors: bool = False,
         threads: Executor | None = None,
         may_name: Callable[[str], bool] | None = None,
+        data: DataStore | None = None,
     ) -> None:
+        self._runs = None if data is None else DataOfRuns(data)
         self._shows_errors = shows_errors
         self._may_name = may_name
         self._loaded: dict[str, Code | str] = {}  # or why it cannot be
@@ -53,7 +57,7 @@ class PythonConnector:
 
     def target(self, function: Function, step: CallStep, code: Code) -> PythonTarget:
         """Calls of code that is there already."""
-        return PythonTarget(function, step, code, self._threads, self._shows_errors)
+        return PythonTarget(function, step, code, self._threads, self._shows_errors, self._runs)
 
     def with_code(self, code: Mapping[str, Callable[..., Any]]) -> CodeConnector:
         """This connector for a definition that brings code of its own, by the names that its steps give it."""
@@ -65,6 +69,19 @@ class PythonConnector:
             if function.python:
                 with suppress(DefinitionError):
                     self._code_of(function)
+
+    @property
+    def runs_with_data(self) -> AbstractSet[str]:
+        """Runs that have put data and have not ended, as they come and go."""
+        return frozenset() if self._runs is None else self._runs.put
+
+    def run_ended(self, run_id: str, recovered: bool = False) -> None:
+        """Delete the data of a run that has ended for good, in a thread; one that has put none costs nothing.
+
+        `recovered`: an earlier process may have put some.
+        """
+        if self._runs is not None:
+            self._runs.clear(run_id, recovered)
 
     def _code_of(self, function: Function) -> Code:
         """The code, imported once, whether that works or not. Raises DefinitionError."""
@@ -84,6 +101,8 @@ class PythonConnector:
 
     async def close(self) -> None:
         """Let running threads end by themselves; start no more."""
+        if self._runs is not None:
+            await self._runs.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -108,12 +127,21 @@ class CodeConnector:
 class PythonTarget:
     """One Python function as one call step calls it."""
 
-    def __init__(self, function: Function, step: CallStep, code: Code, threads: Executor, shows_errors: bool) -> None:
+    def __init__(
+        self,
+        function: Function,
+        step: CallStep,
+        code: Code,
+        threads: Executor,
+        shows_errors: bool,
+        runs: DataOfRuns | None = None,
+    ) -> None:
         self.timeout = step.timeout or function.timeout
         self.safe = function.idempotent or function.keyed or step.idempotent
         self._code = code
         self._threads = threads
         self._shows_errors = shows_errors
+        self._data = None if runs is None else runs.of
 
     def idempotent(self, attempt: Attempt) -> bool:
         """Whether calling twice does no harm, by the definition's word."""
@@ -126,7 +154,7 @@ class PythonTarget:
         except NotJSON as error:
             attempt.settle(Outcome("refused", status=415, detail=f"the function takes JSON or text: {error}"))
             return
-        context = PythonContext(attempt) if self._code.context else None
+        context = PythonContext(attempt, self._data) if self._code.context else None
         attempt.sent = True
         start = self._awaited if self._code.is_async else self._threaded
         work: Coroutine[Any, Any, Outcome] = start(value, context)

@@ -1,17 +1,18 @@
 """What Python code is given beside the value, if it asks: the run it is called in, and values shared with other steps.
 
-Plain data for one call. Nothing that it does here changes the run before the call has ended well.
+Plain data for one call. What it shares changes the run when the call has ended well; `data` is stored at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from legato.errors import NotJSON
+from legato.connectors.python_data import RunData
+from legato.errors import LegatoError, NotJSON
 from legato.kernel.run import MAX_SHARED, MAX_SHARED_BYTES
 from legato.model.payload import json_payload
 from legato.ports import Attempt
@@ -33,15 +34,16 @@ class PythonContext:
     It is given to a parameter that is called `context` or annotated as `PythonContext`, and is not the first.
     """
 
-    __slots__ = ("_caller", "_changes", "_shared", "flow", "node", "run_id", "state")
+    __slots__ = ("_caller", "_changes", "_data", "_shared", "flow", "node", "run_id", "state")
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, data: Callable[[str], RunData] | None = None) -> None:
         view = attempt.view
         self.run_id = view.id
         self.flow = view.flow
         self.state = view.state  # see ports.RunView
         self.node = attempt.path  # the call's path: `ship.items[3].pick`
         self._caller = attempt.caller
+        self._data = data
         self._shared = dict(view.shared)  # as they are when the call begins; others may go on meanwhile
         self._changes: dict[str, bytes | None] = {}
 
@@ -74,6 +76,13 @@ class PythonContext:
         """Share a value no longer; nothing where there is none."""
         if self._shared.pop(key, None) is not None:
             self._changes[key] = None
+
+    @property
+    def data(self) -> RunData:
+        """The run's large data: bytes by name, not bound by the limits of what is shared."""
+        if self._data is None:
+            raise LegatoError("there is no store for `context.data` here: run the flow in a gateway that has one")
+        return self._data(self.run_id)
 
     @property
     def query(self) -> Mapping[str, str]:

@@ -12,6 +12,12 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 NAME_PLACE = "{name}"
 CACHE_SCHEMES = ("valkey://", "valkeys://", "redis://", "rediss://", "unix://")
 
+_MODULE = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
+_KEY_PART = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
+DATA = re.compile(
+    rf"files:.+|s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9](?:/{_KEY_PART})*/?|(?!files:|s3:){_MODULE}:{_MODULE}"
+)
+
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?\.?", re.ASCII)
 _NUMERIC = re.compile(r"[0-9.]+", re.ASCII)
 _NOT_IN_URL = re.compile(r"[^\x21-\x7e]|[\"<>\\^`{|}]")
@@ -90,6 +96,15 @@ def store_trouble(store: str, of_cache: bool = False) -> Trouble | None:
     except ValueError:
         known = ""
     return None if known else ("names no server", "write valkey://host:6379")
+
+
+def data_trouble(data: str) -> Trouble | None:
+    """What is wrong with where large data is to be kept; None where nothing is."""
+    if "@" in data and data.startswith("s3:"):
+        return "holds credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and write s3://BUCKET/PREFIX"
+    if DATA.fullmatch(data):
+        return None
+    return "is no place for data", "write files:legato-data, s3://BUCKET/PREFIX or module:Class"
 
 
 def listen_trouble(listen: str) -> Trouble:

@@ -14,7 +14,7 @@ from legato.formats.retries import read_hedge, read_retry
 from legato.formats.scalars import read_text
 from legato.formats.statuses import read_return_status, read_success
 from legato.formats.tree import Node
-from legato.formats.undos import METHODS, read_undo
+from legato.formats.undos import METHODS
 from legato.model.steps import CallStep, Decoding, Encoding, PythonStep
 
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
@@ -23,7 +23,7 @@ DECODINGS = tuple(each for each in get_args(Decoding) if each)
 
 def read_call(report: Report, fields: Fields, modifiers: Modifiers) -> CallStep:
     """A call step; after a problem it is good for nothing but reading on."""
-    function, retry, undo = fields.node("call"), fields.node("retry"), fields.node("undo")
+    function, retry = fields.node("call"), fields.node("retry")
     hedge, success, return_status = fields.node("hedge"), fields.node("success"), fields.node("return_status")
     on_response = fields.node("on_response")
     return CallStep(
@@ -39,20 +39,20 @@ def read_call(report: Report, fields: Fields, modifiers: Modifiers) -> CallStep:
         retry=None if retry is None else read_retry(report, retry),
         idempotent=fields.boolean("idempotent", False),
         hedge=None if hedge is None else read_hedge(report, hedge),
-        undo=None if undo is None else read_undo(report, undo),
         on_response="" if on_response is None else _read_code(report, on_response, "`on_response`"),
+        at_most_once=fields.boolean("at_most_once", False),
         **modifiers,
     )
 
 
 def read_python(report: Report, fields: Fields, modifiers: Modifiers) -> PythonStep:
     """A step of Python code."""
-    python, retry, undo = fields.node("python"), fields.node("retry"), fields.node("undo")
+    python, retry = fields.node("python"), fields.node("retry")
     return PythonStep(
         python="" if python is None else _read_code(report, python, "`python`"),
         retry=None if retry is None else read_retry(report, retry),
         idempotent=fields.boolean("idempotent", False),
-        undo=None if undo is None else read_undo(report, undo),
+        at_most_once=fields.boolean("at_most_once", False),
         **modifiers,
     )
 

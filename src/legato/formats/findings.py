@@ -10,9 +10,10 @@ from legato.formats.report import WHOLE_FILE, Report
 from legato.kernel import Fault
 from legato.model.flow import Flow
 
-# Steps refer to others in expressions and in graphs only, and each step by itself has been read. Looking at the whole
-# costs half as much as reading it, which ten thousand plain flows would notice. Any escape may stand for a `${`.
-_REFERS = re.compile(r"\$\{|\\|graph")
+# Steps refer to others in expressions and in graphs only, and to what flow they are in by a few words; each step has
+# been read by itself. Looking at the whole costs half as much as reading it, which ten thousand plain flows would
+# notice. Any escape may stand for a `${`.
+_REFERS = re.compile(r"\$\{|\\|graph|wait|pivot|strategy|at_most_once")
 _LONGEST = 600
 
 Find = Callable[[Flow], Sequence[Fault]]

@@ -13,9 +13,9 @@ LOOP_KEYS = ("concurrency", "tolerate", "min_successful", "collect", "steps")  #
 KINDS: dict[str, tuple[str, ...]] = {
     "call": (
         "call", "method", "path", "query", "headers", "encode", "decode", "success", "return_status", "retry",
-        "idempotent", "hedge", "undo", "on_response",
+        "idempotent", "hedge", "on_response", "at_most_once",
     ),
-    "python": ("python", "retry", "idempotent", "undo"),
+    "python": ("python", "retry", "idempotent", "at_most_once"),
     "steps": ("steps",),
     "parallel": ("parallel", "join", "merge", "prefer"),
     "graph": ("graph",),
@@ -24,15 +24,15 @@ KINDS: dict[str, tuple[str, ...]] = {
     "flow": ("flow",),
     "set": ("set",),
     "sleep": ("sleep",),
-    "wait": ("wait", "default"),
+    "wait": ("wait", "default", "schema"),
     "publish": ("publish",),
     "respond": ("respond", "status", "headers"),
     "fail": ("fail", "status"),
 }  # fmt: skip
-MODIFIERS = ("id", "when", "input", "output", "timeout", "on_error")  # of every kind
+MODIFIERS = ("id", "when", "input", "output", "timeout", "on_error", "undo", "pivot")  # of every kind
 FLOW_KEYS = (
-    "flow", "description", "timeout", "on_disconnect", "input", "output", "durable", "answer_within", "on_failure",
-    "finally", "callback", "steps",
+    "flow", "description", "timeout", "on_disconnect", "input", "output", "durable", "strategy", "answer_within",
+    "on_failure", "finally", "callback", "steps",
 )  # fmt: skip
 
 _ALL_KEYS = {kind: (*own, *MODIFIERS) for kind, own in KINDS.items()}

@@ -7,11 +7,12 @@ import re
 from legato.formats.expressions import OPENING, check_text
 from legato.formats.fields import Fields
 from legato.formats.mappings import read_mapping
-from legato.formats.modifiers import LONGEST_WAIT, Modifiers
+from legato.formats.modifiers import Modifiers
 from legato.formats.naming import read_name
 from legato.formats.report import Report, shown
 from legato.formats.requests import read_headers
 from legato.formats.scalars import read_duration, read_text
+from legato.formats.schemas import read_schema
 from legato.formats.tree import Node
 from legato.formats.undos import SHORTEST
 from legato.model.mapping import Template
@@ -31,19 +32,20 @@ def read_set(report: Report, body: Node, modifiers: Modifiers) -> SetStep:
     return SetStep(set=read_mapping(report, body, "`set`"), **modifiers)
 
 
-def read_sleep(report: Report, body: Node, modifiers: Modifiers) -> SleepStep:
-    """A pause."""
-    return SleepStep(sleep=read_duration(report, body, "`sleep`", SHORTEST, LONGEST_WAIT) or SHORTEST, **modifiers)
+def read_sleep(report: Report, body: Node, longest: float, modifiers: Modifiers) -> SleepStep:
+    """A pause of `longest` seconds at most."""
+    return SleepStep(sleep=read_duration(report, body, "`sleep`", SHORTEST, longest) or SHORTEST, **modifiers)
 
 
 def read_wait(report: Report, body: Node, fields: Fields, modifiers: Modifiers) -> WaitStep:
     """A wait for a signal."""
-    default = fields.node("default")
+    default, schema = fields.node("default"), fields.node("schema")
     if default is not None and fields.node("timeout") is None:
         report.add(default.key, "`default` is never used without `timeout`", "say how long to wait: timeout: 1h")
     return WaitStep(
         wait=read_name(report, body, "`wait`"),
         default=None if default is None else read_mapping(report, default, "`default`"),
+        schema=None if schema is None else read_schema(report, schema, "`schema`"),
         **modifiers,
     )
 
@@ -75,6 +77,9 @@ def read_respond(report: Report, body: Node, fields: Fields, modifiers: Modifier
 
 def read_fail(report: Report, body: Node, fields: Fields, modifiers: Modifiers) -> FailStep:
     """An error that ends the flow."""
+    for key in ("undo", "pivot"):
+        if (node := fields.node(key)) is not None:
+            report.add(node.key, f"`{key}` is of no use here: a `fail` is never done", "remove it")
     text = read_text(report, body, "`fail`")
     if text is not None and not check_text(report, body, text):
         text = None

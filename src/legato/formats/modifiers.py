@@ -1,4 +1,4 @@
-"""What every kind of step may say: `id when input output timeout on_error`."""
+"""What every kind of step may say: `id when input output timeout on_error undo pivot`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from legato.formats.nest import Nest
 from legato.formats.report import shown
 from legato.formats.scalars import meant
 from legato.formats.tree import Node
-from legato.formats.undos import LONGEST, SHORTEST
+from legato.formats.undos import LONGEST, SHORTEST, read_undo
 from legato.model.mapping import Mapping
-from legato.model.steps import OnError
+from legato.model.steps import OnError, UndoCall
 
-LONGEST_WAIT = 365 * LONGEST  # of a step that may hold a wait; a longer one outlives whoever waits
+LONGEST_WAIT = 365 * LONGEST  # of a step that may hold a sleep; a longer one outlives every process
+LONGEST_STORED = 10 * LONGEST_WAIT  # where runs are stored: beyond it, whoever would be told is gone
 
 ON_ERROR_WORDS = ("fail", "skip")
 ON_ERROR_KEYS = ("value", "steps")
@@ -33,6 +34,8 @@ class Modifiers(TypedDict, total=False):
     output: Mapping | None
     timeout: float | None
     on_error: OnError | None
+    undo: UndoCall | None
+    pivot: bool
 
 
 def read_modifiers(nest: Nest, fields: Fields, longest: float, depth: int) -> Modifiers:
@@ -50,6 +53,10 @@ def read_modifiers(nest: Nest, fields: Fields, longest: float, depth: int) -> Mo
         modifiers["timeout"] = fields.duration("timeout", None, SHORTEST, longest)
     if (node := fields.node("on_error")) is not None:
         modifiers["on_error"] = _read_on_error(nest, node, depth)
+    if (node := fields.node("undo")) is not None:
+        modifiers["undo"] = read_undo(report, node)
+    if fields.node("pivot") is not None:
+        modifiers["pivot"] = fields.boolean("pivot", False)
     return modifiers
 
 

@@ -6,14 +6,15 @@ from typing import Literal, NamedTuple, cast
 
 from legato.formats.callbacks import read_callback
 from legato.formats.document import read_document
-from legato.formats.expressions import check_schema
 from legato.formats.fields import Fields
 from legato.formats.findings import Find, may_have_findings, report_findings
 from legato.formats.kinds import FLOW_KEYS, KINDS
-from legato.formats.mappings import json_value, read_mapping
+from legato.formats.mappings import read_mapping
+from legato.formats.modifiers import LONGEST_STORED
 from legato.formats.naming import read_name
 from legato.formats.report import WHOLE_FILE, Report, shown
-from legato.formats.scalars import DAY, wrong_kind
+from legato.formats.scalars import DAY
+from legato.formats.schemas import read_schema
 from legato.formats.steps import StepReader
 from legato.formats.tree import Node
 from legato.formats.undos import LONGEST, SHORTEST
@@ -25,6 +26,7 @@ from legato.model.steps import Step
 
 KNOWN = FLOW_KEYS
 ON_DISCONNECT = ("cancel", "finish")
+STRATEGIES = ("backward", "forward")
 _FILES = (".yaml", ".yml", ".json")  # how an origin ends that is a file's path: a name has no dot
 
 
@@ -53,8 +55,10 @@ def read_root(root: Node, report: Report, source: Source, *, find: Find | None =
     """The flow in a tree, wherever that comes from. Without `find`, what only all steps together show is not told."""
     if not report.ok:
         report.gap()
-    reader = StepReader(report)
-    flow = _read(reader, root, source)
+    fields = _fields(report, root)
+    durable = fields.boolean("durable", False)
+    reader = StepReader(report, durable)
+    flow = _read(reader, fields, durable, source)
     reader.places.keep(flow, root)
     if (callback := root.fields.get("callback")) is not None:
         reader.places.keep_key(flow, "callback", callback.fields.get("url", callback))
@@ -63,20 +67,20 @@ def read_root(root: Node, report: Report, source: Source, *, find: Find | None =
     return Reading(flow if report.ok else None, report.problems(), report.warnings())
 
 
-def _read(reader: StepReader, root: Node, source: Source) -> Flow:
+def _read(reader: StepReader, fields: Fields, durable: bool, source: Source) -> Flow:
     report = reader.report
-    fields = _fields(report, root)
     on_disconnect = fields.choice("on_disconnect", "", ON_DISCONNECT)
-    output, callback = fields.node("output"), fields.node("callback")
+    schema, output, callback = fields.node("input"), fields.node("output"), fields.node("callback")
     return Flow(
         name=_read_flow_name(report, fields, source),
         steps=_read_steps(reader, fields),
         description=fields.text("description"),
-        timeout=fields.duration("timeout", None, SHORTEST, LONGEST),
+        timeout=fields.duration("timeout", None, SHORTEST, LONGEST_STORED if durable else LONGEST),
         on_disconnect=cast("Literal['', 'cancel', 'finish']", on_disconnect),
-        durable=fields.boolean("durable", False),
+        durable=durable,
+        strategy=cast("Literal['backward', 'forward']", fields.choice("strategy", "backward", STRATEGIES)),
         answer_within=fields.duration("answer_within", None, 0, DAY),
-        input=_read_schema(report, fields.node("input")),
+        input=None if schema is None else read_schema(report, schema, "`input`"),
         output=None if output is None else read_mapping(report, output, "`output`"),
         on_failure=_read_more_steps(reader, fields, "on_failure"),
         finally_=_read_more_steps(reader, fields, "finally"),
@@ -117,14 +121,3 @@ def _read_steps(reader: StepReader, fields: Fields) -> tuple[Step, ...]:
 def _read_more_steps(reader: StepReader, fields: Fields, key: str) -> tuple[Step, ...]:
     node = fields.node(key)
     return () if node is None else reader.scope(node, shown(key))
-
-
-def _read_schema(report: Report, node: Node | None) -> dict[str, object] | bool | None:
-    """A JSON Schema, as data."""
-    if node is None:
-        return None
-    if node.kind not in ("mapping", "boolean"):
-        wrong_kind(report, node, "`input`", "a JSON Schema", "write {type: object, required: [...], properties: {...}}")
-        return None
-    schema = cast("dict[str, object] | bool", json_value(report, node))
-    return schema if check_schema(report, node, schema) else None

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from legato.formats import callbacks, native
 from legato.formats.fnkit import MODES
 from legato.formats.kinds import FLOW_KEYS
+from legato.formats.modifiers import LONGEST_STORED
 from legato.formats.scalars import DAY, spell_duration
 from legato.formats.schema_calls import retry
 from legato.formats.schema_parts import (
@@ -25,6 +26,7 @@ from legato.formats.schema_parts import (
     duration,
     flag,
     in_any_case,
+    json_schema,
     mapping,
     name,
     text,
@@ -35,7 +37,7 @@ from legato.formats.schema_steps import step_definitions
 from legato.formats.schema_values import made, value_definition
 from legato.formats.undos import LONGEST, SHORTEST
 from legato.kernel.linker import CALLBACK_RETRY
-from legato.model.flow import MAX_BRANCHES, MAX_STEPS
+from legato.model.flow import MAX_BRANCHES, MAX_STEPS, Flow
 from legato.model.settings import Settings
 
 
@@ -58,25 +60,28 @@ def flow_schema() -> Schema:
 def _flow_keys() -> dict[str, Schema]:
     timeout = (
         "How long a run may take in all; then its caller gets 504, and what was done is undone. Without it the "
-        f"settings' `timeout` holds, {spell_duration(Settings().timeout)} by default."
+        f"settings' `timeout` holds, {spell_duration(Settings().timeout)} by default; for a durable flow none does. Up "
+        f"to {spell_duration(LONGEST)} in a flow that is not durable."
     )
     waiting = "How long a caller waits for a durable run before it gets 202 and the run's id; the run goes on."
     return {
         "flow": name("The flow's name, which is also its file's: flows/hello.yaml says `flow: hello`."),
         "description": text("What the flow is for, for readers."),
-        "timeout": duration(timeout, SHORTEST, LONGEST),
+        "timeout": duration(timeout, SHORTEST, LONGEST_STORED),
         "on_disconnect": {
             "description": "What becomes of a run whose caller leaves: `cancel` ends it and undoes what was done, "
             "`finish` lets it go on. Without it, a run goes on once it has called what is not idempotent.",
             "enum": list(native.ON_DISCONNECT),
         },
         "durable": flag("A run survives a crash: what it did is on a journal.", False),
-        "answer_within": duration(waiting, 0, DAY),
-        "input": {
-            "description": "A JSON Schema that the request's body must fit; 422 for one that does not.",
-            "type": ["object", "boolean"],
-            "examples": [{"type": "object", "required": ["orderId"]}],
+        "strategy": {
+            "description": "Which way a failed call leads, in a durable flow: `backward`, what was done is undone, or "
+            "`forward`, the call is tried until it is done.",
+            "enum": [*native.STRATEGIES],
+            "default": Flow(name="").strategy,
         },
+        "answer_within": duration(waiting, 0, DAY),
+        "input": json_schema("A JSON Schema that the request's body must fit; 422 for one that does not."),
         "output": made("What the result is made of, instead of the last value.", {"id": "${input.orderId}"}),
         "on_failure": {
             "description": "What is done when the flow has failed and was undone; `error` says what went wrong.",

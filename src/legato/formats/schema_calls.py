@@ -53,12 +53,17 @@ def python_keys() -> dict[str, Schema]:
             False,
         ),
         "retry": retry("Without it the call is tried once."),
-        "undo": {
-            "description": "The function that undoes this call if the flow fails later. It gets "
-            '{"sent": ..., "result": ...}: what this call was sent, and what it answered.',
-            "anyOf": [name("The function that undoes this call."), _undo()],
-        },
+        "at_most_once": flag(
+            "In a durable flow: never make the call again after a crash which leaves open whether it was made. The run "
+            "is parked then, for somebody to look.",
+            False,
+        ),
     }
+
+
+def undo() -> Schema:
+    """The call that undoes a step."""
+    return {"anyOf": [name("The function that undoes this step."), _undo()]}
 
 
 def attempt_timeout() -> Schema:
@@ -117,14 +122,14 @@ def _hedge() -> Schema:
 
 def _undo() -> Schema:
     keys: dict[str, Schema] = {
-        "call": name("The function that undoes this call."),
+        "call": name("The function that undoes this step."),
         "timeout": attempt_timeout(),
         "retry": retry(f"An undo is tried {UNDO_RETRY.attempts} times unless this says otherwise."),
         "method": _method("The HTTP method of the undo."),
         "path": path("Appended to the function's URL."),
         "query": query(),
         "headers": headers("Headers for the function, by name."),
-        "input": made("What the undo is sent; `sent` and `result` are the call's own."),
+        "input": made("What the undo is sent; `sent` and `result` are the step's own."),
     }
     return mapping(UNDO_KEYS, keys, ("call",))
 

@@ -66,6 +66,12 @@ def count(description: str, low: int, high: int, **more: object) -> Schema:
     return {"description": description, "type": "integer", "minimum": low, "maximum": high, **more}
 
 
+def json_schema(description: str) -> Schema:
+    """A JSON Schema that the author writes."""
+    example = {"type": "object", "required": ["orderId"]}
+    return {"description": description, "type": ["object", "boolean"], "examples": [example]}
+
+
 def duration(description: str, low: float, high: float, default: float | None = None) -> Schema:
     """How long, as text. No pattern can see the upper bound; it is told."""
     not_zero = r"(?![0.]+[a-z])" if low else ""

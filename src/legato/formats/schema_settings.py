@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from legato.formats import credentials, functions, settings
-from legato.formats.addresses import CACHE_SCHEMES
+from legato.formats.addresses import CACHE_SCHEMES, DATA
 from legato.formats.credentials import SCOPES, TOKEN_VARIABLES
 from legato.formats.functions import BUILTINS, DEFAULT, MAX_CONNECTIONS
 from legato.formats.scalars import DAY
@@ -96,6 +96,31 @@ def _keys() -> dict[str, Schema]:
                 "pattern": r"\S",
                 "minLength": settings.LEAST_SECRET,
                 "examples": ["${env.CALLBACK_SECRET}"],
+            }
+        ),
+        "journal": or_variables(
+            {
+                "description": "The file that durable runs are written to; one process owns it.",
+                "type": "string",
+                "minLength": 1,
+                "default": defaults.journal,
+            }
+        ),
+        "answer_within": duration(
+            "How long the caller of a durable flow waits for its result; then it gets 202 and where to look, and the "
+            "run goes on.",
+            0,
+            DAY,
+            defaults.answer_within,
+        ),
+        "data": or_variables(
+            {
+                "description": "Where large data is kept, of Python code and of durable runs: files:FOLDER, "
+                "s3://BUCKET/PREFIX (its credentials by the variables AWS_*), or a class of your own, module:Class.",
+                "type": "string",
+                "pattern": whole(DATA.pattern),
+                "default": defaults.data,
+                "examples": ["s3://shop/legato", "shop.stores:Store"],
             }
         ),
     }

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from legato.formats import graphs, leaves, modifiers
 from legato.formats.kinds import KINDS, MODIFIERS
-from legato.formats.modifiers import LONGEST_WAIT
-from legato.formats.schema_calls import attempt_timeout, call_keys
+from legato.formats.modifiers import LONGEST_STORED
+from legato.formats.schema_calls import attempt_timeout, call_keys, undo
 from legato.formats.schema_composed import after, choose, foreach, loop_keys, parallel_keys
-from legato.formats.schema_parts import STEP, STEPS, Schema, count, duration, mapping, name, text
+from legato.formats.schema_parts import STEP, STEPS, Schema, count, duration, flag, json_schema, mapping, name, text
 from legato.formats.schema_values import VALUE, expression, headers, made
 from legato.formats.undos import SHORTEST
 from legato.model.flow import MAX_STEPS
@@ -29,6 +29,7 @@ def step_definitions() -> dict[str, Schema]:
             "anyOf": [short, *(_node(kind, number) for number, kind in enumerate(KINDS, 1))],
         },
         "on_error": _on_error(),
+        "undo": undo(),
     }
 
 
@@ -68,7 +69,7 @@ _RULES: dict[str, Schema] = {
 
 def _step_timeout(kind: str) -> Schema:
     words = "How long to wait for the signal." if kind == "wait" else "How long the whole step may take."
-    return duration(words, SHORTEST, LONGEST_WAIT)
+    return duration(words, SHORTEST, LONGEST_STORED)
 
 
 def _modifiers() -> dict[str, Schema]:
@@ -87,6 +88,13 @@ def _modifiers() -> dict[str, Schema]:
             "examples": ["skip", {"value": {"stock": 0}}],
             "$ref": "#/$defs/on_error",
         },
+        "undo": {
+            "description": "The function that undoes this step if the flow fails later. It gets "
+            '{"sent": ..., "result": ...}: what the step got, and what it left. Once the step is done, it takes the '
+            "place of those within the step.",
+            "$ref": "#/$defs/undo",
+        },
+        "pivot": flag("When this step is done, nothing in its flow is undone any more; it only goes on.", False),
     }
 
 
@@ -114,9 +122,10 @@ def _other_keys() -> dict[str, Schema]:
         "choose": choose(),
         "flow": name("Another flow, with the current value as its input; its result is the next value."),
         "set": made("What the value becomes."),
-        "sleep": duration("How long to wait; the value stays as it is.", SHORTEST, LONGEST_WAIT),
+        "sleep": duration("How long to wait; the value stays as it is.", SHORTEST, LONGEST_STORED),
         "wait": name("The signal to wait for; what it brings is the next value."),
         "default": made("The value when no signal came within `timeout`."),
+        "schema": json_schema("A JSON Schema that what the signal brings must fit; one that does not is refused."),
         "publish": {
             "description": "The topic to publish the value to; the value stays as it is.",
             "type": "string",

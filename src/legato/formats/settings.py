@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from legato.formats.addresses import listen_trouble, store_trouble
+from legato.formats.addresses import data_trouble, listen_trouble, store_trouble
 from legato.formats.credentials import AUTH_WORDS, read_tokens
 from legato.formats.document import read_document
 from legato.formats.environment import put_in_variables
@@ -28,11 +28,10 @@ STORE_VARIABLE = "CACHE_URL"  # fnkit's name for it (contract 6)
 
 KNOWN = (
     "listen", "auth", "access_log", "flows", "store", "timeout", "limits", "functions", "direct_functions",
-    "python_modules", "callback_secret",
+    "python_modules", "callback_secret", "data", "journal", "answer_within",
 )  # fmt: skip
 MODULE = re.compile(r"\*|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 LEAST_SECRET = 16  # characters; a shorter key can be guessed from one signed message
-_LATER = ("journal", "answer_within")
 _KEY_MARK = "whsec_"  # Standard Webhooks: what follows is the key in base64
 _SECRET = re.compile(r"token|secret|store|//[^/\s]*@", re.IGNORECASE)  # what a line that is never quoted holds
 _TEBIBYTE = 1024**4
@@ -68,7 +67,7 @@ def read_settings(
 def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str]) -> Settings:
     _hide_secrets(report)
     put_in_variables(report, root, environment)
-    fields = Fields(report, root, "the settings", KNOWN, _LATER)
+    fields = Fields(report, root, "the settings", KNOWN)
     defaults = Settings()
     functions = fields.node("functions")
     default_function, by_name = (
@@ -90,6 +89,9 @@ def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str
         limits=_read_limits(report, fields.node("limits")),
         python_modules=_read_modules(report, fields.items("python_modules")),
         callback_secret=_read_secret(report, fields.node("callback_secret")),
+        data=_read_data(report, fields.node("data"), defaults.data),
+        journal=fields.text("journal", defaults.journal),
+        answer_within=fields.duration("answer_within", defaults.answer_within, 0, DAY),
     )
 
 
@@ -160,6 +162,14 @@ def _read_store(report: Report, node: Node | None, environment: Mapping[str, str
         if trouble := store_trouble(store, of_cache=True):
             report.add(WHOLE_FILE, f"the variable {STORE_VARIABLE} {trouble[0]}", trouble[1])
     return store
+
+
+def _read_data(report: Report, node: Node | None, default: str) -> str:
+    """Where large data is kept."""
+    data = default if node is None else read_text(report, node, "`data`") or default
+    if node is not None and (trouble := data_trouble(data)):
+        report.add(node.place, f"`data` {trouble[0]}", trouble[1])
+    return data
 
 
 def _read_direct(report: Report, node: Node | None) -> bool | tuple[str, ...]:

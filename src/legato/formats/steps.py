@@ -18,7 +18,7 @@ from legato.formats.leaves import (
     read_wait,
 )
 from legato.formats.loops import read_foreach
-from legato.formats.modifiers import LONGEST_WAIT, Modifiers, read_modifiers
+from legato.formats.modifiers import LONGEST_STORED, LONGEST_WAIT, Modifiers, read_modifiers
 from legato.formats.naming import read_name
 from legato.formats.places import Places
 from legato.formats.report import Report, shown
@@ -33,11 +33,15 @@ __all__ = ["KINDS", "StepReader"]
 
 
 class StepReader:
-    """Reads steps within one document, and counts them. See `nest.Nest`."""
+    """Reads steps within one document, and counts them. See `nest.Nest`.
 
-    def __init__(self, report: Report) -> None:
+    Where runs are stored, they may take longer.
+    """
+
+    def __init__(self, report: Report, stored: bool = False) -> None:
         self.report = report
         self.places = Places()
+        self._longest = LONGEST_STORED if stored else LONGEST_WAIT
         self._count = 0
 
     def scope(self, node: Node, label: str, depth: int = 1) -> tuple[Step, ...]:
@@ -99,7 +103,7 @@ class StepReader:
         return True
 
     def _of_kind(self, kind: str, fields: Fields, node: Node, depth: int) -> Step:
-        longest = LONGEST if kind in ("call", "python") else LONGEST_WAIT
+        longest = LONGEST if kind in ("call", "python") else self._longest
         modifiers = read_modifiers(self, fields, longest, depth)
         body = node.fields[kind]
         match kind:
@@ -127,7 +131,7 @@ class StepReader:
             case "set":
                 return read_set(self.report, body, modifiers)
             case "sleep":
-                return read_sleep(self.report, body, modifiers)
+                return read_sleep(self.report, body, self._longest, modifiers)
             case "wait":
                 return read_wait(self.report, body, fields, modifiers)
             case "publish":

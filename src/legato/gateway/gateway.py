@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from legato.gateway import fnkit
 from legato.gateway.credentials import Credentials, digest, scope_of
+from legato.gateway.durable import Preference, Starts, Waiting
 from legato.gateway.problems import (
     CONTENT_TYPE,
     answered,
@@ -26,7 +27,9 @@ from legato.gateway.problems import (
 )
 from legato.gateway.routes import DirectRoutes, Route, route_of
 from legato.gateway.timing import server_timing, step_times
+from legato.hosts.bound import BoundProgram
 from legato.hosts.inline import InlineRun
+from legato.hosts.journal.ended import EndedRun
 from legato.model.names import RESERVED
 from legato.model.outcome import Failure
 from legato.model.payload import EMPTY, JSON, Payload
@@ -49,7 +52,7 @@ _SECONDS = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
 class Entry:
     """What the head of a request says about a run: the route, and how the body and the caller's ids are meant."""
 
-    __slots__ = ("content_type", "encoding", "key_root", "route", "timeout", "traceparent")
+    __slots__ = ("content_type", "encoding", "key_root", "preference", "route", "timeout", "traceparent")
 
     def __init__(self, route: Route, fields: Mapping[bytes, bytes], credential: bytes) -> None:
         self.route = route
@@ -62,6 +65,26 @@ class Entry:
         key = fields.get(b"idempotency-key")
         # So that the caller's own retry repeats our keys (contract 1).
         self.key_root = None if key is None else digest(route.name.encode(), credential, key)
+        self.preference = fields.get(b"prefer")
+
+
+class _Sender:
+    """Answers one request; see durable.Sender."""
+
+    __slots__ = ("_gateway", "_request", "_route")
+
+    def __init__(self, gateway: Gateway, request: Request, route: Route) -> None:
+        self._gateway = gateway
+        self._request = request
+        self._route = route
+
+    def result(self, run: InlineRun | EndedRun, payload: Payload, failure: Failure | None, headers: bytes) -> None:
+        """See Sender."""
+        self._gateway.reply(self._request, self._route, run, payload, failure, headers)
+
+    def plain(self, answer: Answer) -> None:
+        """See Sender."""
+        self._gateway.answer(self._request, answer)
 
 
 class Gateway:
@@ -79,6 +102,8 @@ class Gateway:
         self._credentials = Credentials(settings)
         self._access_log = settings.access_log
         self._dev = settings.dev
+        self._answer_within = settings.answer_within
+        self._starts = Starts()
         self._hops = settings.limits.hops
         self._routes: dict[bytes, Route] = {}
         self._known: list[str] | None = None  # names that a 404 tells
@@ -137,7 +162,10 @@ class Gateway:
             if self._access_log:
                 self._log_access(request, unfit.status, None, unfit)
             return
-        reply = partial(self._reply, request, entry.route)
+        if bound.pin is not None:
+            self._start_durable(request, entry, bound, payload)
+            return
+        reply = partial(self.reply, request, entry.route)
         run = self._orchestrator.start(
             bound, payload, request.head, reply, entry.traceparent, entry.key_root, entry.timeout
         )
@@ -149,6 +177,8 @@ class Gateway:
         run = request.run
         if isinstance(run, InlineRun):
             run.caller_left()
+        elif isinstance(run, Waiting):
+            run.leave()
 
     def refuse(self, status: int, detail: str) -> Answer:
         """See Service."""
@@ -160,6 +190,28 @@ class Gateway:
             self._log_access(request, status, None, request.head.refusal)
 
     # How it is done.
+
+    def _start_durable(self, request: Request, entry: Entry, bound: BoundProgram, payload: Payload) -> None:
+        """Start a run that outlives its caller; how long that waits is its own wish, or the flow's."""
+        host = self._orchestrator.journal
+        sender = _Sender(self, request, entry.route)
+        if host is None:
+            sender.plain(refusal(503, f"durable flows cannot be run here: {self._orchestrator.no_journal}"))
+            return
+        within = bound.program.flow.answer_within
+        preference = Preference(entry.preference, self._answer_within if within is None else within)
+        if entry.timeout is not None:
+            preference.wait = min(preference.wait, entry.timeout * 0.9)  # the answer is to come before it gives up
+        request.run = waiting = Waiting(host, entry.route.name, sender, preference)
+        begin = partial(host.begin, bound)
+        self._starts.start(host, begin, payload, request.head, entry.traceparent, entry.key_root, waiting)
+
+    def answer(self, request: Request, answer: Answer) -> None:
+        """Answer a request without a run's result."""
+        request.run = None
+        request.answer(answer.status, answer.headers, (answer.body,), len(answer.body))
+        if self._access_log:
+            self._log_access(request, answer.status, None, None if answer.status < 400 else answer)
 
     def _find(self, head: Head) -> Route | Answer:
         """A flow with a sub-path, or with its name percent-encoded."""
@@ -192,14 +244,25 @@ class Gateway:
         head.rest = rest
         return route
 
-    def _reply(self, request: Request, route: Route, run: InlineRun, payload: Payload, failure: Failure | None) -> None:
+    def reply(
+        self,
+        request: Request,
+        route: Route,
+        run: InlineRun | EndedRun,
+        payload: Payload,
+        failure: Failure | None,
+        more: bytes = b"",
+    ) -> None:
+        """Answer with what a run leaves; `more` are header lines."""
         request.run = None  # the two would keep each other alive
         run_id, trace = run.id, run.trace
         ids = b"legato-run: %b\r\ntraceparent: 00-%b-%b-%b\r\n" % (run_id, trace, trace[16:], run.trace_flags)
+        if more:
+            ids += more
         if self._dev:
             ids += server_timing(run)
         if failure is None:
-            ids += _COMPLETED if run.kernel.completed else _NOT_COMPLETED
+            ids += _COMPLETED if run.completed else _NOT_COMPLETED
             status = run.status if route.keeps_status and run.status else 200
             headers, chunks, size = _ok(payload, ids, route.dialect)
             if run.answered is not None:
@@ -211,7 +274,7 @@ class Gateway:
             self._log_access(request, status, run)
 
     def _failed(
-        self, run: InlineRun, route: Route, failure: Failure, ids: bytes
+        self, run: InlineRun | EndedRun, route: Route, failure: Failure, ids: bytes
     ) -> tuple[int, bytes, Sequence[bytes], int]:
         """(status, headers, chunks, size) for a failed run."""
         content_type = CONTENT_TYPE
@@ -232,7 +295,9 @@ class Gateway:
             status, body = 500, problem_document(500, "the failure could not be described", run=run.id.decode())
         return status, content_type + ids, (body,), len(body)
 
-    def _log_access(self, request: Request, status: int, run: InlineRun | None, refused: Answer | None = None) -> None:
+    def _log_access(
+        self, request: Request, status: int, run: InlineRun | EndedRun | None, refused: Answer | None = None
+    ) -> None:
         fields: dict[str, object] = {
             "method": request.head.method.decode("latin-1"),
             "path": request.head.path.decode("latin-1"),
@@ -242,9 +307,9 @@ class Gateway:
             "client": request.connection.client_host,
         }
         if run is not None:
-            fields |= {"run": run.id.decode(), "flow": run.bound.name, "trace": run.trace.decode()}
-            if run.kernel.failure is not None:
-                failure = run.kernel.failure
+            fields |= {"run": run.id.decode(), "flow": run.flow, "trace": run.trace.decode()}
+            if run.failure is not None:
+                failure = run.failure
                 detail = failure.outcome.private or failure.outcome.detail
                 fields |= {"reason": failure.reason, "step": failure.path, "detail": detail}
             if self._dev:

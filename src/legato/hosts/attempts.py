@@ -89,7 +89,7 @@ class Attempts(msgspec.Struct, eq=False):
             if len(run.noted) <= NOTED:
                 detail = outcome.detail[:DETAIL]
                 run.noted.append((bound, self.number, self.started, now, outcome.kind, outcome.status, detail))
-            if self._tries_again(outcome):
+            if self._tries_again(outcome) or run.parks(self, outcome):
                 return
             outcome.maybe_done = self.maybe_done
             run.note_failure(self.call, outcome)
@@ -111,13 +111,18 @@ class Attempts(msgspec.Struct, eq=False):
         bound, run = self.bound, self.run
         if self.number >= bound.attempts or self.call.cancelled:
             return False
-        if not worth_another_try(outcome, bound.retry, bound.target.idempotent(self), bound.is_undo):
+        if not worth_another_try(outcome, bound.retry, bound.target.idempotent(self), bound.is_undo or bound.forward):
             return False
         delay = bound.retry.next_delay(self.number, random(), outcome.retry_after)
         if run.now + delay >= run.deadline and (run.undoing or not bound.is_undo):
             return False  # it could not even start
-        self.backoff = asyncio.get_running_loop().call_later(delay, self._again)
+        self.wait(delay)
+        run.retrying(self, outcome, delay)
         return True
+
+    def wait(self, delay: float) -> None:
+        """Begin the next attempt after so many seconds."""
+        self.backoff = asyncio.get_running_loop().call_later(delay, self._again)
 
     def _again(self) -> None:
         self.number += 1

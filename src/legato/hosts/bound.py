@@ -14,11 +14,15 @@ from legato.model.policy import MAX_ATTEMPTS, NO_RETRY, UNDO_RETRY, Retry
 from legato.ports import Attempt, Target
 from legato.telemetry.metrics import Meter, Metrics
 
+FOREVER = 10 * 365 * 86_400.0  # seconds: a durable run has no deadline unless it says so
+UNTIL_DONE = 2**31  # attempts of a call that only goes forward
 TAIL_TIME = 0.1  # seconds for which a call's tail is good: so exact is what calls say of the time that is left
 
 
 def call_tail(flags: bytes, hops: int, left: float) -> bytes:
     """The end of every call's identity: trace flags, hop count, and how many seconds of the run are left."""
+    if left > FOREVER / 2:
+        return b"-%b\r\nlegato-hops: %d\r\n" % (flags, hops + 1)
     left += 1e-6  # sums of clock readings fall short of what was meant by that much, and are cut off below
     seconds = b"%.1f" % (int(left * 10) / 10) if left > 1.0 else b"%.3f" % max(int(left * 1000) / 1000, 0.001)
     return b"-%b\r\nlegato-hops: %d\r\nlegato-timeout: %b\r\n" % (flags, hops + 1, seconds)
@@ -27,8 +31,8 @@ def call_tail(flags: bytes, hops: int, left: float) -> bytes:
 class BoundCall(msgspec.Struct, eq=False, kw_only=True):
     """One call of a program with its target, its retry policy and its meter.
 
-    `unsafe` says whether repeating the call does harm, None where that depends on the request. `read` is what is made
-    of its answers. `begin` and `took` are the target's and the meter's own.
+    `unsafe` says whether repeating the call does harm, None where that depends on the request; `forward` that it is
+    tried until it is done. `read` is what is made of its answers. `begin` and `took` are the target's and the meter's.
     """
 
     path: str
@@ -44,6 +48,7 @@ class BoundCall(msgspec.Struct, eq=False, kw_only=True):
     retry: Retry
     attempts: int
     is_undo: bool
+    forward: bool
     read: Reader | None
 
     @classmethod
@@ -62,8 +67,9 @@ class BoundCall(msgspec.Struct, eq=False, kw_only=True):
             meter=meter,
             took=meter.took,
             retry=retry,
-            attempts=min(retry.attempts, MAX_ATTEMPTS),
+            attempts=min(retry.attempts, MAX_ATTEMPTS) if not call.forward else UNTIL_DONE,
             is_undo=call.is_undo,
+            forward=call.forward,
             read=reader_of(call.definition, call.inspected),
         )
 
@@ -90,6 +96,7 @@ class BoundProgram:
         "meter",
         "name",
         "on_disconnect",
+        "pin",
         "program",
         "retired",
         "timeout",
@@ -104,7 +111,8 @@ class BoundProgram:
         self.retired = False
         self.version = program.flow.version
         self.name = program.flow.name
-        self.timeout = program.flow.timeout or default_timeout
+        self.timeout = program.flow.timeout or (FOREVER if program.flow.durable else default_timeout)
+        self.pin: tuple[bytes, bytes] | None = None  # of a durable flow: the digest of what it is, and that
         self.first_tail = call_tail(b"01", 0, self.timeout)
         self.on_disconnect = program.flow.on_disconnect
         self.meter = metrics.flow(self.name)

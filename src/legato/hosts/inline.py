@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from time import monotonic
 from typing import cast
 
@@ -57,6 +58,26 @@ class InlineRun(Timer, eq=False, kw_only=True):
     inbox: deque[tuple[Leaf, Outcome]] | None = None
     answered: Respond | None = None  # what the caller was answered before the run had ended
     noted: list[Noted] = []  # attempts that have ended, see recent
+
+    @property
+    def flow(self) -> str:
+        """The flow's name."""
+        return self.bound.name
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken."""
+        return self.now - self.started
+
+    @property
+    def completed(self) -> bool:
+        """Whether nothing was skipped or tolerated."""
+        return self.kernel.completed
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the run has failed."""
+        return self.kernel.failure
 
     def postpone(self, leaf: Leaf, outcome: Outcome) -> None:
         """Keep an outcome that came while commands are carried out; the kernel gets it right after them."""
@@ -172,6 +193,13 @@ class InlineRun(Timer, eq=False, kw_only=True):
             self.due = min(soonest, self.deadline, now + self.bound.least_timeout)
             self.host.wheel.watch(self)
 
+    def retrying(self, attempts: Attempts, outcome: Outcome, delay: float) -> None:
+        """An attempt has failed with this outcome, and another one follows after so many seconds."""
+
+    def parks(self, attempts: Attempts, outcome: Outcome) -> bool:
+        """Whether a call that has failed for good is left to an operator instead of ending."""
+        return False
+
     def note_failure(self, call: Call, outcome: Outcome) -> None:
         """Tell the log about an undo that could not be done: somebody has to look."""
         if call.step.is_undo:
@@ -219,12 +247,18 @@ Reply = Callable[[InlineRun, Payload, Failure | None], None]
 
 
 class InlineHost:
-    """Starts runs and knows those that have not ended."""
+    """Starts runs and knows those that have not ended.
+
+    `runs_with_data` are ids of those that have put large data somewhere, `clear_data` deletes that of one.
+    """
+
+    runs_with_data: AbstractSet[str] = frozenset()
 
     def __init__(self, wheel: Wheel, log: Log, recent_runs: int = 0) -> None:
         self.wheel = wheel
         self.log = log
         self.recent = RecentRuns(recent_runs)
+        self.clear_data: Callable[[str, bool], None] = lambda run_id, recovered: None
         self._lanes: dict[BoundProgram, Lane[InlineRun]] = {}
         self._idle: asyncio.Event | None = None
 
@@ -282,6 +316,8 @@ class InlineHost:
         """Let go of a run."""
         run.lane.leave(run)
         self.recent.note(run)
+        if self.runs_with_data:
+            self.clear_data(run.id.decode(), False)
         if run.bound.retired:
             self.retire(run.bound)
         if self._idle is not None and not any(self.runs()):

@@ -11,7 +11,7 @@ import msgspec
 
 from legato.errors import NotJSON
 from legato.model.outcome import Outcome
-from legato.model.payload import JSON, Payload
+from legato.model.payload import JSON, MAX_BYTES, Payload, too_large
 from legato.model.steps import CallStep
 from legato.values import DECODERS
 
@@ -61,7 +61,11 @@ def _whole(outcome: Outcome, decoder: Decoder | None) -> Outcome:
         return outcome  # there was none
     payload = outcome.payload
     content_type = msgspec.json.encode(payload.content_type.decode("latin-1"))
-    body = b'{"status":%d,"content_type":%b,"body":%b}' % (outcome.status, content_type, _part(payload, decoder))
+    part = _part(payload, decoder)
+    if len(part) > MAX_BYTES:
+        detail = too_large(f"the answer of {payload.size} bytes as JSON")
+        return Outcome("unknown", payload, outcome.status, detail)
+    body = b'{"status":%d,"content_type":%b,"body":%b}' % (outcome.status, content_type, part)
     return Outcome("ok", Payload(JSON, (body,), len(body)), outcome.status, shared=outcome.shared)
 
 

@@ -9,11 +9,17 @@ from legato.kernel.calls import LinkedCall
 from legato.kernel.linker import CALLBACK, check, link, linked
 from legato.kernel.program import Program
 from legato.kernel.run import Facts, Run
-from legato.kernel.scheduler import Call, Cancel, Command, Leaf, Respond, Sleep
+from legato.kernel.scheduler import Call, Cancel, Command, Leaf, Respond, Sleep, Wait
 from legato.kernel.sight import Fault
+
+# Of the kernel's behaviour. A journal holds deliveries, and says under which version they were recorded. To be raised
+# by one with every change after which some recorded run would be issued other commands, or the same at other paths or
+# in another order. What is only faster, or says a mistake in other words, is no such change.
+VERSION = 1
 
 __all__ = [
     "CALLBACK",
+    "VERSION",
     "Call",
     "Cancel",
     "Command",
@@ -25,6 +31,7 @@ __all__ = [
     "Respond",
     "Run",
     "Sleep",
+    "Wait",
     "check",
     "link",
     "linked",

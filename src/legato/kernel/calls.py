@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from legato.errors import LegatoError
 from legato.kernel.frame import UndoView
 from legato.kernel.scheduler import Call, Fiber, Node, StepFailed
-from legato.kernel.trail import Done
+from legato.kernel.trail import Done, arguments
 from legato.model.outcome import Failure, Outcome
 from legato.model.payload import Payload
 from legato.model.steps import CallStep
@@ -58,13 +58,16 @@ class Forked:
 
 
 class LinkedCall:
-    """A call, or the undo of one. `index` is its place among the program's calls, where hosts keep what they bind.
+    """A call, or the undo of a step. `index` is its place among the program's calls, where hosts keep what they bind.
 
     `inspected` says that somebody will look into the answer, so that a body which is not what it declares can be
-    told while the call is still the host's (contract 1: garbage is `unknown`).
+    told while the call is still the host's (contract 1: garbage is `unknown`). `forward` says that the call is to be
+    tried until it is done, because nothing would be undone if it failed.
     """
 
-    __slots__ = ("definition", "function", "index", "inspected", "is_undo", "key", "path", "undo", "undoable")
+    __slots__ = (
+        "definition", "forward", "function", "index", "inspected", "is_undo", "key", "path", "undo", "undoable",
+    )  # fmt: skip
 
     def __init__(self, path: str, index: int, definition: CallStep, undo: UndoCall | None, is_undo: bool) -> None:
         self.path = path
@@ -76,6 +79,7 @@ class LinkedCall:
         self.undoable = undo is not None
         self.is_undo = is_undo
         self.inspected = False
+        self.forward = False
 
     def go(self, run: Run, fiber: Fiber, value: Payload, frame: Frame | None) -> Flowing:
         """Issue the call and wait for it."""
@@ -190,7 +194,7 @@ class RichCall(Forked):
 
 
 class UndoCall:
-    """How the undo of a call is issued: what it is sent, and what it says beside that."""
+    """How the undo of a step is issued: what it is sent, and what it says beside that."""
 
     __slots__ = ("input", "linked", "parts")
 
@@ -201,16 +205,17 @@ class UndoCall:
 
     def of(self, run: Run, fiber: Fiber, done: Done, why: Failure | None) -> Call:
         """Issue the undo of what was done, because of `why`. Raises EvaluationFailed."""
-        payload, parts, frame = done.arguments(), None, done.frame
+        payload, parts, frame = arguments(done), None, done.frame
         if frame is not None and (self.input is not None or self.parts is not None):
             view = UndoView(frame, done.sent, done.result, why)
-            frame.where = done.call.path
+            frame.where = done.path
             payload = payload if self.input is None else self.input.payload(view)
             parts = None if self.parts is None else self.parts.render(view)
         leaf = run.call(fiber, self.linked, payload, frame)
         leaf.parts = parts
-        if done.call.own_path:
-            leaf.own_path = f"{done.call.own_path}/undo"
+        path = f"{done.path}/undo"
+        if path != self.linked.path:
+            leaf.own_path = path
         return leaf
 
 

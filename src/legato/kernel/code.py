@@ -46,11 +46,15 @@ _OTHERWISE = "await ctx.call(...) for a function, ctx.python(function, value) fo
 class LinkedCode(Forked):
     """Code as a step: the root of a code-first flow, or such a flow within another."""
 
-    __slots__ = ("begin", "flow", "growth", "place")
+    __slots__ = ("begin", "durable", "flow", "forward", "growth", "place")
     undoable = True  # nobody knows beforehand
 
-    def __init__(self, path: str, flow: str, begin: Begin, growth: Growth) -> None:
+    def __init__(
+        self, path: str, flow: str, begin: Begin, growth: Growth, durable: bool = False, forward: bool = False
+    ) -> None:
         self.place = Placed(path)
+        self.durable = durable
+        self.forward = forward
         self.flow = flow
         self.begin = begin
         self.growth = growth
@@ -60,7 +64,7 @@ class LinkedCode(Forked):
         assert frame is not None
         path = self.place.of(frame)
         branch = Branch(fiber, frame, path)
-        code = CodeRun(run, self.flow, self.growth, Driven)
+        code = CodeRun(run, self.flow, self.growth, Driven, self.durable, self.forward)
         return cast("Flowing", Driven(code, branch, lambda: self.begin(code, value)))
 
 

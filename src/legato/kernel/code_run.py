@@ -7,11 +7,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from legato.errors import ForeignAwait, LegatoError, StepError
-from legato.kernel.frame import inner_frame
+from legato.kernel.frame import Frame, inner_frame
 from legato.kernel.parallel import with_siblings
 from legato.kernel.pending import Branch, Pending, Take, step_error, watched
 from legato.kernel.scheduler import Cancelled, Fiber, Join, Node, StepFailed
-from legato.kernel.trail import Together, Trail, Undone, unwind
+from legato.kernel.trail import Together, Trail, Undone, commit, unwind
 from legato.kernel.watchers import Quorum, Race
 from legato.model.flow import MAX_BRANCHES, MAX_DEPTH, MAX_ITEMS, MAX_WINDOW
 from legato.model.outcome import Failure
@@ -19,9 +19,8 @@ from legato.model.payload import EMPTY, Payload
 from legato.ports import Parts
 
 if TYPE_CHECKING:
-    from legato.kernel.calls import LinkedCall, LinkedStep
+    from legato.kernel.calls import Flowing, LinkedCall, LinkedStep
     from legato.kernel.code import Driven
-    from legato.kernel.frame import Frame
     from legato.kernel.growth import Growth
     from legato.kernel.run import Run
 
@@ -45,14 +44,21 @@ class Given:
 
 
 class CodeRun:
-    """What the code of one run knows. `current` is the branch whose code runs just now."""
+    """What the code of one run knows. `current` is the branch whose code runs just now.
 
-    __slots__ = ("_drive", "_undone", "current", "expected", "flow", "growth", "run")
+    `durable` says that the run is. Where its flow goes forward, calls are tried until they are done.
+    """
 
-    def __init__(self, run: Run, flow: str, growth: Growth, drive: Drive) -> None:
+    __slots__ = ("_drive", "_forward", "_undone", "current", "durable", "expected", "flow", "growth", "run")
+
+    def __init__(
+        self, run: Run, flow: str, growth: Growth, drive: Drive, durable: bool = False, forward: bool = False
+    ) -> None:
         self.run = run
         self.flow = flow
         self.growth = growth
+        self.durable = durable
+        self._forward = forward
         self.current: Branch | None = None
         self.expected: Node | None = None  # what the branch that runs is about to wait for
         self._drive = drive
@@ -69,6 +75,11 @@ class CodeRun:
                 "use it in the flow's own code, not in tasks, threads or other runs"
             )
         return self.current
+
+    @property
+    def forward(self) -> bool:
+        """Whether a call that is begun now is tried until it is done. Raises ForeignAwait as `here` does."""
+        return self._forward and not self.here.taken
 
     def check(self, pending: Pending) -> None:
         """Raise ForeignAwait unless the branch that runs may wait for it."""
@@ -97,6 +108,8 @@ class CodeRun:
     def call(self, linked: LinkedCall, payload: Payload, name: str, take: Take, parts: Parts | None = None) -> Pending:
         """Begin a call."""
         branch = self.here
+        if linked.definition.pivot:
+            return self._pivot(linked, payload, name, take, parts)
         path = branch.place(name)
         frame, trail = branch.frame, None
         if linked.undoable:
@@ -104,6 +117,32 @@ class CodeRun:
         leaf = self.run.call(branch.fiber, linked, payload, frame)
         leaf.own_path, leaf.parts = path, parts
         return Pending(self, branch, leaf, path, take, trail)
+
+    def _pivot(self, linked: LinkedCall, payload: Payload, name: str, take: Take, parts: Parts | None) -> Pending:
+        """Begin the call that is the flow's pivot: when it is done, nothing is undone any more."""
+        branch = self.here
+        if branch.is_inner or branch.taken:
+            raise LegatoError("a `pivot` is called by the flow's own code: not in a branch, nor in a saga's block")
+        path, frame = branch.place(name), branch.frame
+
+        def go(own: Fiber) -> Flowing:
+            leaf = self.run.call(own, linked, payload, frame)
+            leaf.own_path, leaf.parts = path, parts
+            value = yield leaf
+            self._forward = True
+            if frame.trail is not None:
+                commit(frame.trail)
+            return value
+
+        return Pending(self, branch, self.run.spawn(branch.fiber, go), path, take)
+
+    def wait_for(self, step: Callable[[str], LinkedStep], name: str, take: Take) -> Pending:
+        """Begin a wait, which is made of its path."""
+        branch = self.here
+        path, frame = branch.place(name), Frame(self.run, branch.frame, None, EMPTY)
+        linked = step(path)
+        fiber = self.run.spawn(branch.fiber, lambda own: linked.go(self.run, own, EMPTY, frame))
+        return Pending(self, branch, fiber, path, take)
 
     def sleep(self, seconds: float, name: str) -> Pending:
         """Begin a pause."""
@@ -126,10 +165,11 @@ class CodeRun:
         """Begin code of its own in a scope of its own, beside the code that runs."""
         branch = self.here
         frame, trail = self._inner(branch, EMPTY, trails)
+        taken = branch.taken
         driven: list[Driven] = []
 
         def drive(own: Fiber) -> Any:
-            driven.append(self._drive(self, Branch(own, frame, path, is_inner=True), begin))
+            driven.append(self._drive(self, Branch(own, frame, path, is_inner=True, taken=taken), begin))
             return driven[0]
 
         fiber = self.run.spawn(branch.fiber, drive)
@@ -261,18 +301,20 @@ class CodeRun:
 class Saga:
     """See CodeRun.saga. The exception goes on."""
 
-    __slots__ = ("_before", "_branch", "_code", "_open", "_trail")
+    __slots__ = ("_before", "_branch", "_code", "_open", "_taken", "_trail")
 
     def __init__(self, code: CodeRun) -> None:
         self._code = code
         self._branch: Branch | None = None
         self._before: Frame | None = None
+        self._taken = False
         self._trail: Trail = []
         self._open: set[Node] = set()
 
     async def __aenter__(self) -> None:
         branch = self._branch = self._code.here
         self._before = branch.frame
+        self._taken, branch.taken = branch.taken, True
         branch.frame, trail = inner_frame(self._code.run, branch.frame, True, EMPTY)
         self._trail = [] if trail is None else trail
         if self._before.trail is not None:
@@ -286,6 +328,7 @@ class Saga:
         assert branch is not None
         assert before is not None
         branch.frame, self._before = before, None
+        branch.taken = self._taken
         if isinstance(error, Exception):  # not a cancellation: then the run undoes everything
             begun = [node for node in branch.fiber.open if node not in self._open]
             await self._code.undo_block(error, self._trail, begun)

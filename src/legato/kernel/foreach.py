@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -14,7 +15,7 @@ from legato.kernel.modified import Maker
 from legato.kernel.scheduler import Fiber, Join, StepFailed
 from legato.kernel.trail import Trail, unwind
 from legato.model.flow import MAX_ITEMS
-from legato.model.payload import JSON, Payload
+from legato.model.payload import JSON, MAX_BYTES, Payload, too_large
 
 if TYPE_CHECKING:
     from legato.kernel.frame import Frame
@@ -127,7 +128,7 @@ class LinkedForeach(Forked):
 class _Work:
     """The items of one foreach, taken one by one by each of its workers."""
 
-    __slots__ = ("_each", "_frame", "_items", "_keys", "_next", "_results", "_run", "_spare", "_trails")
+    __slots__ = ("_each", "_frame", "_items", "_keys", "_next", "_results", "_room", "_run", "_spare", "_trails")
 
     def __init__(
         self,
@@ -142,8 +143,12 @@ class _Work:
         self._each = each
         self._run = run
         self._frame = frame
-        self._keys = keys
+        self._keys = None
         self._items = items
+        self._room = MAX_BYTES - 1 - len(items)
+        if keys is not None and each.collect == "object":
+            self._keys = [msgspec.json.encode(key) + b":" for key in keys]
+            self._room -= sum(map(len, self._keys))
         self._results: list[bytes] = [b"null"] * len(items)
         self._next = 0
         self._spare = spare
@@ -180,6 +185,10 @@ class _Work:
                 if outcomes:
                     result = b'{"ok":true,"value":%b}' % result
             self._results[n] = result
+            self._room -= len(result)
+            if self._room < 0:
+                detail = too_large(f"the list of results, at item {n} with its {len(result):,} bytes,")
+                raise mistake(detail, self._each.place.of(frame))
             run.work += self._each.weight
             if run.work >= WORK_IN_A_TURN:
                 yield run.sleep(fiber, f"{self._each.place.of(frame)}[{n}]/pause", 0.0)
@@ -194,9 +203,8 @@ class _Work:
 
     def collected(self) -> Payload:
         """The results, in order."""
-        if self._each.collect == "object" and self._keys is not None:
-            pairs = zip(self._keys, self._results, strict=True)
-            body = b"{%b}" % b",".join([b"%b:%b" % (msgspec.json.encode(key), part) for key, part in pairs])
+        if self._keys is not None:
+            body = b"{%b}" % b",".join(map(add, self._keys, self._results))
         else:
             results = self._results or [b""]
             results[0] = b"[" + results[0]  # a large list would be copied once more to be put between brackets

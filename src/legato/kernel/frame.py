@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from legato.errors import NotJSON
 from legato.kernel.trail import Together, Trail
 from legato.model.names import expression_name
 from legato.model.outcome import Failure
-from legato.model.payload import EMPTY, Payload, json_payload
+from legato.model.payload import EMPTY, MAX_BYTES, Payload, json_payload, too_large
 
 if TYPE_CHECKING:
     from legato.kernel.run import Run
@@ -190,4 +191,12 @@ def error_payload(failure: Failure) -> Payload:
 
 
 def _errors(failures: Mapping[str, Failure]) -> Payload:
-    return json_payload({path: error_document(failure) for path, failure in failures.items()})
+    documents: dict[str, object] = {}
+    room = MAX_BYTES
+    for path, failure in failures.items():
+        document = documents[path] = error_document(failure)
+        body = document["body"]
+        room -= len(body) if isinstance(body, msgspec.Raw) else 0
+        if room < 0:  # each has the body of an answer, which may be large, and encoded to look small
+            raise NotJSON(too_large("`errors`"))
+    return json_payload(documents)

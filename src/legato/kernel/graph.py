@@ -9,10 +9,11 @@ import msgspec
 
 from legato.kernel.calls import Flowing, Forked, LinkedStep, Placed, made
 from legato.kernel.frame import Frame, inner_frame, together
+from legato.kernel.joint import Joint
 from legato.kernel.modified import ABSENT, Maker
-from legato.kernel.parallel import require_json, with_siblings
+from legato.kernel.parallel import with_siblings
 from legato.kernel.scheduler import Fiber, Join, Node, StepFailed, Watcher
-from legato.model.payload import EMPTY, Payload, join_object
+from legato.model.payload import EMPTY, Payload
 
 if TYPE_CHECKING:
     from legato.kernel.run import Run
@@ -36,12 +37,12 @@ class LinkedNode(msgspec.Struct):
 class LinkedGraph(Forked):
     """Nodes and edges, checked: there is no cycle, and `ends` are the nodes that nothing is after."""
 
-    __slots__ = ("ends", "nodes", "place", "prefixes", "undoable", "uses")
+    __slots__ = ("ends", "joint", "nodes", "place", "undoable", "uses")
 
     def __init__(self, path: str, nodes: Sequence[LinkedNode]) -> None:
         self.place = Placed(path)
         self.nodes = tuple(nodes)
-        self.prefixes = [msgspec.json.encode(node.name) + b":" for node in nodes]
+        self.joint = Joint("node", [node.name for node in nodes])
         self.ends = [n for n, node in enumerate(nodes) if not node.after]
         self.undoable = any(node.step.undoable for node in nodes)
         self.uses = [0 if node.after else 1 for node in nodes]  # how often each node's value is asked for
@@ -73,13 +74,7 @@ class LinkedGraph(Forked):
         if len(self.ends) == 1:
             return state.values[self.ends[0]]
         there = [(n, state.values[n]) for n in self.ends if n not in state.skipped]
-        return self.joined(there, self.place.of(frame))
-
-    def joined(self, values: Sequence[tuple[int, Payload]], path: str) -> Payload:
-        """An object of some nodes' values by node."""
-        for n, value in values:
-            require_json(value, f"node {self.nodes[n].name}", path)
-        return join_object([self.prefixes[n] for n, _ in values], [value.json() for _, value in values])
+        return self.joint.some(there, self.place, frame)
 
 
 class _Progress(Watcher, eq=False, kw_only=True):
@@ -127,7 +122,7 @@ class _Progress(Watcher, eq=False, kw_only=True):
         if len(node.data) == 1:
             return self._passed(*node.data[0], inner)
         there = [(n, self._passed(n, transform, inner)) for n, transform in node.data if n not in self.skipped]
-        return self.graph.joined(there, self.graph.place.of(inner))
+        return self.graph.joint.some(there, self.graph.place, inner)
 
     def _passed(self, n: int, transform: Maker | None, inner: Frame) -> Payload:
         """What an edge makes of the value of the node that it comes from."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence, Set
 from typing import Any, NamedTuple
 
+import msgspec
+
 from legato.errors import DefinitionError
 from legato.kernel.calls import LinkedCall, LinkedStep
 from legato.kernel.sight import Fault, Sight
 from legato.kernel.templates import Templates
 from legato.model.flow import MAX_STEPS, Flow
 from legato.model.steps import CallStep
+from legato.values import Schema
 
 Anything = Callable[..., Any]
 
@@ -26,7 +29,7 @@ class Linked(NamedTuple):
     faults: list[Fault]
 
 
-LinkFlow = Callable[[Flow, list[LinkedCall]], Linked]  # with calls that follow these
+LinkFlow = Callable[[Flow, list[LinkedCall], bool], Linked]  # with calls that follow these, forward or not
 
 
 def nothing(_: Any) -> None:
@@ -51,13 +54,14 @@ class Growth:
         self.tell: Callable[[BaseException], None] = nothing
         self._link_flow = link_flow
         self._known: dict[Hashable, LinkedCall] = {}
-        self._flows: dict[int, tuple[Flow, LinkedStep, list[tuple[str, Flow | None]]]] = {}
+        self._flows: dict[tuple[int, bool], tuple[Flow, LinkedStep, list[tuple[str, Flow | None]]]] = {}
+        self._schemas: dict[bytes, Schema | None] = {}
 
     def find(self, key: Hashable) -> LinkedCall | None:
         """The call that was linked under a key."""
         return self._known.get(key)
 
-    def call(self, key: Hashable, definition: CallStep) -> LinkedCall:
+    def call(self, key: Hashable, definition: CallStep, forward: bool = False) -> LinkedCall:
         """Link a call, and know it by a key from now on. Raises DefinitionError."""
         new: list[LinkedCall] = []
         faults: list[Fault] = []
@@ -72,6 +76,7 @@ class Growth:
             undo = Templates(faults, set()).undo(definition.undo, definition, Sight(None), link)
         linked = link(definition, undo)
         linked.inspected = True
+        linked.forward = forward
         self._take(new, faults)
         self._known[key] = linked
         return linked
@@ -83,15 +88,26 @@ class Growth:
             raise DefinitionError(f"there is no flow `{name}` that can be run (define it, or mend it)")
         return flow
 
-    def flow(self, flow: Flow, code: dict[str, Anything]) -> LinkedStep:
+    def schema(self, given: dict[str, object] | bool | None) -> Schema | None:
+        """A schema, compiled once. Raises DefinitionError."""
+        if given is None:
+            return None
+        key = msgspec.json.encode(given)
+        if key not in self._schemas:
+            faults: list[Fault] = []
+            self._schemas[key] = Templates(faults, set()).schema(given, None, "schema")
+            self._take((), faults)
+        return self._schemas[key]
+
+    def flow(self, flow: Flow, code: dict[str, Anything], forward: bool = False) -> LinkedStep:
         """Link a flow as one within, again where one of those in it has changed. Raises DefinitionError."""
-        known = self._flows.get(id(flow))  # which is kept, and so its id its own
+        known = self._flows.get((id(flow), forward))  # which is kept, and so its id its own
         if known is not None and all(self._find(name) is used for name, used in known[2]):
             return known[1]
         self.code.update(code)
-        linked = self._link_flow(flow, self.calls)
+        linked = self._link_flow(flow, self.calls, forward)
         self._take(linked.calls[len(self.calls) :], linked.faults)
-        self._flows[id(flow)] = flow, linked.step, [(name, self._find(name)) for name in sorted(linked.uses)]
+        self._flows[id(flow), forward] = flow, linked.step, [(name, self._find(name)) for name in sorted(linked.uses)]
         return linked.step
 
     def _find(self, name: str) -> Flow | None:

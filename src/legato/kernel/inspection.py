@@ -6,6 +6,7 @@ from legato.kernel.calls import LinkedCall, LinkedSequence, LinkedStep, RichCall
 from legato.kernel.graph import LinkedGraph, LinkedNode
 from legato.kernel.leaves import LinkedChoose, LinkedRespond, LinkedSleep
 from legato.kernel.modified import Modified
+from legato.kernel.saga import WithPivot, WithUndo
 from legato.kernel.subflow import LinkedFlow
 
 
@@ -23,6 +24,8 @@ def inspect_last(step: LinkedStep) -> bool:
             return step.handler is not None or inspect_last(step.linked)
         case LinkedCall():
             step.inspected = True
+        case WithUndo() | WithPivot():
+            return inspect_last(step.core)
         case LinkedSleep() | LinkedRespond():
             return False
         case LinkedChoose():

@@ -9,12 +9,13 @@ import msgspec
 
 from legato.kernel.calls import Flowing, Forked, LinkedStep, Placed, made, mistake
 from legato.kernel.frame import inner_frame, together
+from legato.kernel.joint import Joint
 from legato.kernel.modified import ABSENT, Maker
-from legato.kernel.parallel import require_json, with_siblings
+from legato.kernel.parallel import with_siblings
 from legato.kernel.scheduler import Fiber, Join, Node, Respond, StepFailed
 from legato.kernel.trail import Trail
 from legato.model.outcome import Failure, Outcome
-from legato.model.payload import Payload, join_object
+from legato.model.payload import Payload
 
 if TYPE_CHECKING:
     from legato.kernel.frame import Frame
@@ -117,12 +118,13 @@ class LinkedCase(msgspec.Struct):
 class LinkedChoose(Forked):
     """The first case that holds; or all at once that do."""
 
-    __slots__ = ("all", "cases", "place", "undoable")
+    __slots__ = ("all", "cases", "joint", "place", "undoable")
 
     def __init__(self, path: str, cases: Sequence[LinkedCase], all_of_them: bool) -> None:
         self.place = Placed(path)
         self.cases = tuple(cases)  # `otherwise` is the last
         self.all = all_of_them
+        self.joint = Joint("case", [case.name for case in cases])
         self.undoable = any(case.body.undoable for case in cases)
 
     def go(self, run: Run, fiber: Fiber, value: Payload, frame: Frame | None) -> Flowing:
@@ -140,13 +142,14 @@ class LinkedChoose(Forked):
         return value
 
     def _every(self, run: Run, fiber: Fiber, value: Payload, frame: Frame) -> Flowing:
-        holding = [case for case in self.cases if case.when is not None and made(case.when.truth, frame)]
-        holding = holding or [case for case in self.cases if case.when is None]
+        cases = list(enumerate(self.cases))
+        holding = [(n, case) for n, case in cases if case.when is not None and made(case.when.truth, frame)]
+        holding = holding or [(n, case) for n, case in cases if case.when is None]
         if not holding:
             return value
         nodes: list[Node] = []
         trails: list[Trail] = []
-        for case in holding:
+        for _, case in holding:
             inner, trail = inner_frame(run, frame, case.body.undoable, value)
             if trail is not None:
                 trails.append(trail)
@@ -159,9 +162,5 @@ class LinkedChoose(Forked):
             run.cancel_nodes(nodes, "cancelled")
             yield Join.of(nodes, eager=False)
             raise with_siblings(first, nodes)
-        path = self.place.of(frame)
-        there = [(case, node.value) for case, node in zip(holding, nodes, strict=True) if node.value is not ABSENT]
-        for case, result in there:
-            require_json(result, f"case {case.name}", path)
-        prefixes = [msgspec.json.encode(case.name) + b":" for case, _ in there]
-        return join_object(prefixes, [result.json() for _, result in there])
+        there = [(n, node.value) for (n, _), node in zip(holding, nodes, strict=True) if node.value is not ABSENT]
+        return self.joint.some(there, self.place, frame)

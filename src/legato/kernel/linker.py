@@ -5,15 +5,13 @@ On the way everything is found that is wrong with the flow as a whole; `check` g
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from legato.errors import DefinitionError
-from legato.kernel.calls import LinkedCall, LinkedSequence, LinkedStep, RichCall
+from legato.kernel.calls import LinkedCall, LinkedSequence, LinkedStep, RichCall, UndoCall
 from legato.kernel.code import LinkedCode
+from legato.kernel.course import Course
 from legato.kernel.foreach import LinkedForeach, Tolerance
 from legato.kernel.graph import LinkedGraph, LinkedNode
 from legato.kernel.growth import Growth, Linked
@@ -22,10 +20,13 @@ from legato.kernel.leaves import LinkedCase, LinkedChoose, LinkedFail, LinkedRes
 from legato.kernel.modified import Fallback, Modified, Modifiers
 from legato.kernel.parallel import LinkedParallel, Merge
 from legato.kernel.program import LinkedCallback, Program
+from legato.kernel.references import steps_read
+from legato.kernel.saga import WithPivot, WithUndo
 from legato.kernel.sight import Fault, NodeSight, Sight
 from legato.kernel.subflow import Handlers, LinkedFlow
 from legato.kernel.templates import Templates
 from legato.kernel.topology import lost_data, nodes_before, topology_faults
+from legato.kernel.wait import LinkedWait
 from legato.model.flow import MAX_DEPTH, MAX_STEPS, Flow
 from legato.model.names import expression_name
 from legato.model.paths import Scope, branch_ids, scope_ids
@@ -47,6 +48,8 @@ from legato.model.steps import (
     Step,
     WaitStep,
 )
+from legato.model.steps import UndoCall as UndoDefinition
+from legato.values import Schema
 
 MAX_LEVELS = 2 * MAX_DEPTH  # a step and the branch that it is in are two; keeps every recursion far from Python's limit
 
@@ -55,10 +58,6 @@ Codes = Callable[[Flow], Mapping[str, Callable[..., Any]]]  # the Python code of
 
 CALLBACK = "/callback"  # what the call calls that tells how a run has ended; no function can have the name
 CALLBACK_RETRY = Retry(attempts=5, backoff=1.0, max_backoff=60.0)
-
-# A step as nearly everybody writes it, or the word alone: then CEL's blanks, comments or escapes come in between.
-_READ = re.compile(r"""(?<!")steps(?![A-Za-z0-9_])(?:\.([A-Za-z_][A-Za-z0-9_]*)|\[\s*\\?["']([^"'\\]+)\\?["']\s*\])?""")
-_FORWARDED = frozenset({"pipeline", "request"})
 
 
 def link(flow: Flow, resolve: Resolve | None = None, codes: Codes | None = None) -> Program:
@@ -86,9 +85,17 @@ def check(flow: Flow) -> list[Fault]:
 class Linker:
     """Links one flow, and those within it."""
 
-    def __init__(self, resolve: Resolve | None, blind: bool = False, codes: Codes | None = None) -> None:
+    def __init__(
+        self,
+        resolve: Resolve | None,
+        blind: bool = False,
+        codes: Codes | None = None,
+        durable: bool = False,
+        forward: bool = False,
+    ) -> None:
         self.faults: list[Fault] = []
         self.calls: list[LinkedCall] = []
+        self.waits: dict[str, list[Schema | None]] | None = {}
         self.roots: set[str] = set()
         self.uses: set[str] = set()
         self.framed = False
@@ -103,12 +110,12 @@ class Linker:
         self._paths: set[str] = set()
         self._read: Container[str] = frozenset()  # names of steps whose results somebody reads
         self.templates = Templates(self.faults, self.roots)
+        self._course = Course(self.faults, durable, forward)
 
     def program(self, flow: Flow) -> Program:
         """The program, as far as it can be made."""
         sight = Sight(None, scope_ids(flow.steps))
-        if flow.durable:
-            self._unhosted(flow, "durable")
+        self._course.durable = flow.durable
         root, output, schema, handlers = self._flow(flow, "", sight)
         callback = self._callback(flow, sight)
         if output is not None or schema is not None or handlers != Handlers() or callback is not None:
@@ -126,12 +133,18 @@ class Linker:
             callback=callback,
             code=self.code,
             growth=self.growth,
+            waits=self.waits,
         )
 
-    def within(self, flow: Flow, calls: list[LinkedCall]) -> Linked:
+    def within(self, flow: Flow, calls: list[LinkedCall], forward: bool) -> Linked:
         """A flow as one within code, with calls that follow these."""
         resolve = self._resolve
-        linker = Linker(lambda name: flow if name == flow.name else resolve and resolve(name), codes=self._codes)
+        linker = Linker(
+            lambda name: flow if name == flow.name else resolve and resolve(name),
+            codes=self._codes,
+            durable=self._course.durable,
+            forward=forward,
+        )
         linker.calls, linker.code, linker.growth = [*calls], self.code, self.growth
         step = linker.step(FlowStep(flow=flow.name), "[*]", "", Scope(()), Sight(None))
         return Linked(step, linker.calls, linker.uses, linker.faults)
@@ -139,6 +152,7 @@ class Linker:
     def _code(self, flow: Flow, path: str) -> LinkedStep:
         """Code-first: what it calls is linked when it does."""
         self.framed = True
+        self.waits = None
         self.roots.add("request")
         begin = self.code.get(flow.code)
         if begin is None:
@@ -146,18 +160,19 @@ class Linker:
                 self._fault(flow, f"the code `{flow.code}` is not there", "serve the module that defines it", "code")
             return LinkedSequence(())
         self.growth = self.growth or Growth(self.calls, self.code, self._resolve, self.within)
-        return LinkedCode(path, flow.name, begin, self.growth)
+        return LinkedCode(path, flow.name, begin, self.growth, self._course.durable, self._course.forward)
 
     def _flow(self, flow: Flow, prefix: str, sight: Sight) -> tuple[LinkedStep, Any, Any, Handlers]:
-        read, self._read = self._read, _steps_read(flow)
+        read, self._read = self._read, steps_read(flow)
         self._within.append(flow.name)
         self._know_code(flow)
-        root = self._code(flow, prefix.removesuffix(".")) if flow.code else self._body(flow.steps, prefix, sight)
+        with self._course.flow(flow):
+            root = self._code(flow, prefix.removesuffix(".")) if flow.code else self._body(flow.steps, prefix, sight)
         maker = self.templates.optional(flow.output, flow, "output", sight)
-        schema = self.templates.schema(flow)
+        schema = self.templates.schema(flow.input, flow, "input")
         handlers = Handlers(
-            self._handler(flow.on_failure, f"{prefix.removesuffix('.')}/failure.", sight),
-            self._handler(flow.finally_, f"{prefix.removesuffix('.')}/finally.", sight),
+            self._handler("on_failure", flow.on_failure, f"{prefix.removesuffix('.')}/failure.", sight),
+            self._handler("finally", flow.finally_, f"{prefix.removesuffix('.')}/finally.", sight),
         )
         self._within.pop()
         self._read = read
@@ -169,8 +184,9 @@ class Linker:
             if self.code.setdefault(name, code) is not code:
                 self._fault(flow, f"the code `{name}` is another one in another flow", "give the flows other names")
 
-    def _handler(self, steps: Sequence[Step], prefix: str, sight: Sight) -> LinkedStep | None:
-        return self._body(steps, prefix, Sight(sight, scope_ids(steps))) if steps else None
+    def _handler(self, name: str, steps: Sequence[Step], prefix: str, sight: Sight) -> LinkedStep | None:
+        with self._course.handler(name):
+            return self._body(steps, prefix, Sight(sight, scope_ids(steps))) if steps else None
 
     def _callback(self, flow: Flow, sight: Sight) -> LinkedCallback | None:
         callback = flow.callback
@@ -215,9 +231,14 @@ class Linker:
         if self._count > MAX_STEPS or self._depth > MAX_LEVELS:
             core: LinkedStep = LinkedSequence(())
         else:
-            core = self._core(step, path, scope, sight)
+            with self._course.within(step):
+                core = self._core(step, path, scope, sight)
         self._depth -= 1
-        return self._modified(step, core, path, step_id, sight, absent)
+        if step.undo is not None and not isinstance(step, CallStep | PythonStep):
+            core = WithUndo(core, path, self._undo(step.undo, step, path, sight))
+        linked = self._modified(step, core, path, step_id, sight, absent)
+        self._course.check(step, path)
+        return WithPivot(linked) if step.pivot else linked
 
     def _modified(
         self, step: Step, core: LinkedStep, path: str, step_id: str, sight: Sight, absent: bool
@@ -244,7 +265,10 @@ class Linker:
             return None
         inner = Sight(sight, scope_ids(on_error.steps))
         value = self.templates.optional(on_error.value, step, "on_error.value", inner)
-        steps = self._body(on_error.steps, f"{path}/error.", inner) if on_error.action == "steps" else None
+        steps = None
+        if on_error.action == "steps":
+            with self._course.fallback():
+                steps = self._body(on_error.steps, f"{path}/error.", inner)
         return Fallback(on_error.action, value, steps)
 
     def _core(self, step: Step, path: str, scope: Scope, sight: Sight) -> LinkedStep:
@@ -258,6 +282,7 @@ class Linker:
                     retry=step.retry,
                     idempotent=step.idempotent,
                     undo=step.undo,
+                    at_most_once=step.at_most_once,
                 )
                 return self._call_step(definition, path, sight, step)
             case SequenceStep():
@@ -289,34 +314,37 @@ class Linker:
                 return LinkedRespond(path, maker, step.status, self.templates.headers(step.headers, step, sight))
             case FailStep():
                 return LinkedFail(path, self.templates.text(step.fail, step, "fail", sight), step.status)
-            case WaitStep() | PublishStep():
-                kind = "wait" if isinstance(step, WaitStep) else "publish"
-                if isinstance(step, WaitStep):
-                    self.templates.optional(step.default, step, "default", sight)
-                self._unhosted(step, kind)
+            case WaitStep():
+                return self._wait(step, path, sight)
+            case PublishStep():
+                if not self._blind:
+                    message = "`publish` cannot be run by any host of this version"
+                    self._fault(step, message, "remove it, or call a function that publishes", "publish")
                 return LinkedSequence(())
 
-    def _unhosted(self, step: Step | Flow, kind: str) -> None:
-        if not self._blind:
-            self._fault(
-                step, f"`{kind}` cannot be run by the inline host, the only one in this version", "remove it", kind
-            )
+    def _wait(self, step: WaitStep, path: str, sight: Sight) -> LinkedStep:
+        self._course.check_wait(step)
+        default = self.templates.optional(step.default, step, "default", sight)
+        schema = self.templates.schema(step.schema, step, "schema")
+        if self.waits is not None:
+            self.waits.setdefault(step.wait, []).append(schema)
+        return LinkedWait(path, step.wait, step.timeout, default, schema)
 
     def _call(self, definition: CallStep, path: str, undo: Any = None, is_undo: bool = False) -> LinkedCall:
         if path in self._paths:
             self._fault(definition, f"two steps have the path {path}", "give one another `id`")
         self._paths.add(path)
         linked = LinkedCall(path, len(self.calls), definition, undo, is_undo)
+        linked.forward = self._course.forward and not is_undo
         self.calls.append(linked)
         return linked
 
+    def _undo(self, undo: UndoDefinition, step: Step, path: str, sight: Sight) -> UndoCall:
+        return self.templates.undo(undo, step, sight, lambda each: self._call(each, f"{path}/undo", is_undo=True))
+
     def _call_step(self, step: CallStep, path: str, sight: Sight, written: Step | None = None) -> LinkedStep:
         shown = written or step
-        undo = None
-        if step.undo is not None:
-            undo = self.templates.undo(
-                step.undo, shown, sight, lambda each: self._call(each, f"{path}/undo", is_undo=True)
-            )
+        undo = None if step.undo is None else self._undo(step.undo, shown, path, sight)
         linked = self._call(step, path, undo)
         parts = self.templates.parts(step.path, step.query, step.headers, shown, sight)
         handler = None
@@ -435,6 +463,8 @@ class Linker:
         if flow is None:
             self._fault(step, f"there is no flow `{step.flow}` that can be run", "define it, or mend it", "flow")
             return LinkedSequence(())
+        if not self._course.check_flow(step, flow):
+            return LinkedSequence(())
         before = len(self.faults)
         body, output, schema, handlers = self._flow(flow, path + ".", Sight(None, scope_ids(flow.steps)))
         inner = [fault for fault in self.faults[before:] if not fault.warning]
@@ -454,19 +484,3 @@ def statuses(patterns: Mapping[str, int]) -> dict[int, int]:
         those = range(int(pattern[0]) * 100, int(pattern[0]) * 100 + 100) if pattern.endswith("xx") else (int(pattern),)
         found.update(dict.fromkeys(those, becomes))
     return found
-
-
-class _Every:
-    """Every name there is."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-def _steps_read(flow: Flow) -> Container[str]:
-    """Names that follow `steps` anywhere in a flow: more than are read perhaps, never less."""
-    text = msgspec.json.encode(flow).decode()
-    names: list[str | None] = []
-    if "steps" in text and "${" in text:
-        names = [match[1] or match[2] for match in _READ.finditer(text)]
-    return _Every() if None in names else {expression_name(name) for name in names if name}

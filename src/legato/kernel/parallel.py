@@ -10,12 +10,13 @@ import msgspec
 from legato.errors import NotJSON
 from legato.kernel.calls import Flowing, Forked, LinkedStep, Placed, made, mistake
 from legato.kernel.frame import inner_frame, together
+from legato.kernel.joint import Joint
 from legato.kernel.modified import ABSENT, Maker
 from legato.kernel.scheduler import Fiber, Join, Node, StepFailed
 from legato.kernel.trail import Trail, unwind
 from legato.kernel.watchers import Quorum
 from legato.model.outcome import Failure, Outcome
-from legato.model.payload import Payload, join_object
+from legato.model.payload import MAX_BYTES, Payload, join_object, too_large
 
 if TYPE_CHECKING:
     from legato.kernel.frame import Frame
@@ -35,7 +36,7 @@ class Merge(msgspec.Struct, frozen=True):
 class LinkedParallel(Forked):
     """Branches at once. When one fails for good and cannot be spared, the others are cancelled."""
 
-    __slots__ = ("branches", "framed", "ids", "merge", "names", "needed", "place", "prefixes", "undoable")
+    __slots__ = ("branches", "framed", "ids", "joint", "merge", "names", "needed", "place", "undoable")
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class LinkedParallel(Forked):
     ) -> None:
         self.place = Placed(path)
         self.names = tuple(branches)
-        self.prefixes = [msgspec.json.encode(name) + b":" for name in branches]
+        self.joint = Joint("branch", self.names)
         self.branches = tuple(branches.values())
         self.merge = merge
         self.needed = needed
@@ -120,44 +121,37 @@ class LinkedParallel(Forked):
 
     def _merge(self, nodes: Sequence[Node], value: Payload, frame: Frame | None) -> Payload:
         merge = self.merge
-        if merge.kind == "lenient":
-            return join_object(self.prefixes, [node.value.lenient_json() for node in nodes])
-        if not self.framed:
-            return self._by_name(self.prefixes, nodes, frame)
-        there = [
-            (name, prefix, node)
-            for name, prefix, node in zip(self.names, self.prefixes, nodes, strict=True)
-            if node.error is None and node.value is not ABSENT
-        ]
+        if not self.framed or merge.kind == "lenient":
+            return self.joint.whole(nodes, self.place, frame, merge.kind == "lenient")
+        there = [(n, node.value) for n, node in enumerate(nodes) if node.error is None and node.value is not ABSENT]
         if merge.kind == "first":
-            return there[0][2].value if there else value
+            return there[0][1] if there else value
         if merge.kind == "flat":
-            return self._flat({name: node.value for name, _, node in there}, frame)
-        joined = self._by_name([prefix for _, prefix, _ in there], [node for _, _, node in there], frame)
+            return self._flat({self.names[n]: value for n, value in there}, frame)
+        joined = self.joint.some(there, self.place, frame)
         if merge.maker is None:
             return joined
         assert frame is not None
         frame.value, frame.where = joined, self.place.of(frame)
         return made(merge.maker.payload, frame)
 
-    def _by_name(self, prefixes: Sequence[bytes], nodes: Sequence[Node], frame: Frame | None) -> Payload:
-        try:
-            return join_object(prefixes, [node.value.json() for node in nodes])
-        except NotJSON:
-            path = self.place.of(frame)
-            for prefix, node in zip(prefixes, nodes, strict=True):
-                require_json(node.value, f"branch {prefix[:-1].decode()}", path)
-            raise
-
     def _flat(self, values: Mapping[str, Payload], frame: Frame | None) -> Payload:
         """The branches' own keys together; where several have one, that of the branch which is preferred counts."""
         path, fields = self.place.of(frame), dict[str, msgspec.Raw]()
         owners: dict[str, str] = {}
         rank = {name: n for n, name in enumerate(self.merge.prefer)}
+        room = MAX_BYTES
         for name, value in values.items():
-            require_json(value, f"branch {name!r}", path)
             try:
-                own = _fields(value.json())
+                document = value.json()
+                room -= len(document)
+                if room < 0:
+                    raise mistake(
+                        too_large(f"the merged object, at branch {name} with its {len(document):,} bytes,"), path
+                    )
+                own = _fields(document)
+            except NotJSON as error:
+                raise mistake(f"branch {name!r} cannot be joined: {error}", path) from None
             except msgspec.ValidationError:
                 raise mistake(f"branch {name!r} cannot be merged flat: it is not an object", path) from None
             for key, part in own.items():
@@ -177,12 +171,3 @@ def with_siblings(first: BaseException, nodes: Sequence[Node]) -> BaseException:
     if isinstance(first, StepFailed) and len(failures) > 1 and not first.failure.siblings:
         return StepFailed(first.failure.beside(tuple(failures)))
     return first
-
-
-def require_json(value: Payload, what: str, path: str) -> None:
-    """Raise StepFailed for a value that cannot be a part of a JSON document, which its author has to mend."""
-    try:
-        value.json()
-    except NotJSON as error:
-        detail = f"{what} cannot be joined: {error}"
-        raise StepFailed(Failure("mistake", Outcome("unknown", value, detail=detail), path)) from None

@@ -22,11 +22,15 @@ Take = Callable[[Payload], Any]
 
 
 class Branch:
-    """One scope of the code: its fiber, its frame, and how often each name has been used in it."""
+    """One scope of the code: its fiber, its frame, and how often each name has been used in it.
 
-    __slots__ = ("_names", "fiber", "frame", "is_inner", "path")
+    `taken` says that it is within a saga's block, whose failure is undone there.
+    """
 
-    def __init__(self, fiber: Fiber, frame: Frame, path: str, is_inner: bool = False) -> None:
+    __slots__ = ("_names", "fiber", "frame", "is_inner", "path", "taken")
+
+    def __init__(self, fiber: Fiber, frame: Frame, path: str, is_inner: bool = False, taken: bool = False) -> None:
+        self.taken = taken
         self.fiber = fiber
         self.frame = frame
         self.path = path

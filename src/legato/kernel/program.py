@@ -33,12 +33,13 @@ class Program:
 
     `closes` says that something is to be done when the root has ended, however that was; `framed` that something in it
     is looked at, `roots` what of. `uses` are the flows in it, by name. `code` is the Python code of all of them;
-    `growth` is there where some of it calls, which adds to `calls`.
+    `growth` is there where some of it calls, which adds to `calls`. `waits` are the signals that something in it may
+    wait for, with the schemas of those waits, None for one that takes any; None where code may wait for others.
     """
 
     __slots__ = (
         "callback", "calls", "closes", "code", "flow", "framed", "growth", "handlers", "output", "root", "roots",
-        "schema", "uses", "version",
+        "schema", "uses", "version", "waits",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +57,7 @@ class Program:
         callback: LinkedCallback | None = None,
         code: Mapping[str, Callable[..., Any]] | None = None,
         growth: Growth | None = None,
+        waits: Mapping[str, Sequence[Schema | None]] | None = None,
     ) -> None:
         self.flow = flow
         self.root = root
@@ -71,3 +73,4 @@ class Program:
         self.closes = callback is not None or (handlers is not None and handlers.finally_ is not None)
         self.code: Mapping[str, Callable[..., Any]] = {} if code is None else code
         self.growth = growth
+        self.waits = waits

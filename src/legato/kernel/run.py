@@ -23,9 +23,9 @@ from legato.errors import LegatoError
 from legato.kernel.calls import Flowing, made
 from legato.kernel.frame import Frame, error_document, state_of
 from legato.kernel.program import LinkedCallback, Program
-from legato.kernel.scheduler import Call, Command, Fiber, Leaf, Respond, Scheduler, Sleep, StepFailed
+from legato.kernel.scheduler import Call, Command, Fiber, Leaf, Respond, Scheduler, Sleep, StepFailed, Wait
 from legato.kernel.subflow import handle
-from legato.kernel.trail import Done, Trail, forget, unwind
+from legato.kernel.trail import DoneCall, Trail, forget, settle, unwind
 from legato.model.outcome import Failure, Outcome, Reason
 from legato.model.payload import EMPTY, Payload, json_payload
 
@@ -158,7 +158,7 @@ class Run(Scheduler):
         """Keep what is to be undone if the flow fails, and what is shared; gives the outcome, which that may change."""
         trail = None if leaf.frame is None else leaf.frame.trail
         if trail is not None and isinstance(leaf, Call) and leaf.step.undo is not None and outcome.effect_possible:
-            trail.append(Done(leaf, outcome))
+            trail.append(DoneCall(leaf, outcome))
         return outcome if outcome.shared is None else self.share(outcome, outcome.shared)
 
     def share(self, outcome: Outcome, changes: dict[str, bytes | None]) -> Outcome:
@@ -197,6 +197,8 @@ class Run(Scheduler):
             self.failure = error.failure
         failed = self.failure is not None
         trail = None if self._frame is None else self._frame.trail
+        if trail is not None:
+            settle(trail)
         undoes = failed and bool(trail) and not self.hard
         handled = failed and program.handlers is not None and program.handlers.on_failure is not None
         if not (undoes or program.closes or handled) or self.hard:
@@ -258,5 +260,5 @@ def _open_leaves(fiber: Fiber, turn: int) -> Iterator[Leaf]:
     for node in fiber.open:
         if isinstance(node, Fiber):
             yield from _open_leaves(node, turn)
-        elif isinstance(node, Call | Sleep) and node.turn < turn:
+        elif isinstance(node, Call | Sleep | Wait) and node.turn < turn:
             yield node

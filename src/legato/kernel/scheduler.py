@@ -29,6 +29,7 @@ from legato.ports import Parts
 if TYPE_CHECKING:
     from legato.kernel.calls import LinkedCall
     from legato.kernel.frame import Frame
+    from legato.values import Schema
 
 FiberCoroutine = Generator["Node", Any, Payload] | Coroutine["Node", Any, Payload]
 
@@ -119,7 +120,31 @@ class Sleep(Node, eq=False, kw_only=True):
         return f"Sleep({self.path!r}, {self.seconds:g})"
 
 
-Leaf = Call | Sleep
+class Wait(Node, eq=False, kw_only=True):
+    """The command to wait for a signal by its name, `seconds` at most, None for as long as it takes.
+
+    Its delivery is `ok` with the signal's payload, which fits `schema` where there is one, or `refused` with status 504
+    when the time has passed.
+    """
+
+    path: str
+    name: str
+    seconds: float | None
+    turn: int
+    schema: Schema | None = None
+    cancelled: bool = False
+    handle: object = None
+
+    function = ""
+    shielded = False
+    frame = None
+
+    def __repr__(self) -> str:
+        return f"Wait({self.path!r}, {self.name!r})"
+
+
+Leaf = Call | Sleep | Wait
+_LEAVES = (Call, Sleep, Wait)
 
 
 class Cancel:
@@ -158,7 +183,7 @@ class Respond:
         return f"Respond({self.status})"
 
 
-Command = Call | Sleep | Cancel | Respond
+Command = Call | Sleep | Wait | Cancel | Respond
 
 
 class Watcher(Node, eq=False, kw_only=True):
@@ -242,12 +267,23 @@ class Scheduler:
     def sleep(self, scope: Fiber, path: str, seconds: float) -> Sleep:
         """Prepare a sleep, as `call` does a call."""
         leaf = Sleep(scope, path=path, seconds=seconds, turn=self.turn)
+        self._prepare(scope, leaf)
+        return leaf
+
+    def wait(
+        self, scope: Fiber, path: str, name: str, seconds: float | None = None, schema: Schema | None = None
+    ) -> Wait:
+        """Prepare a wait for a signal, as `call` does a call."""
+        leaf = Wait(scope, path=path, name=name, seconds=seconds, schema=schema, turn=self.turn)
+        self._prepare(scope, leaf)
+        return leaf
+
+    def _prepare(self, scope: Fiber, leaf: Sleep | Wait) -> None:
         if scope.reason is None:
             scope.open[leaf] = None
             self._commands.append(leaf)
         else:
             leaf.ended, leaf.error = True, Cancelled(scope.reason)
-        return leaf
 
     def respond(self, command: Respond) -> None:
         """Have the caller answered when the advance ends."""
@@ -258,7 +294,7 @@ class Scheduler:
         for node in nodes:
             if node.ended:
                 continue
-            if isinstance(node, Call | Sleep):
+            if isinstance(node, _LEAVES):
                 if self.hard or not node.shielded:
                     self._cancel_leaf(node, reason)
             elif isinstance(node, Fiber):

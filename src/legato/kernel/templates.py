@@ -29,6 +29,7 @@ from legato.values import (
     compile_shape,
     compile_template,
     compile_text,
+    is_fixed,
 )
 
 T = TypeVar("T")
@@ -136,9 +137,7 @@ class Templates:
         sight: Sight,
         undo: bool = False,
     ) -> PartTemplates | None:
-        """What a call says beside its payload; None where all of it is known beforehand. A fixed path is the host's."""
-        if "${" not in path and not query and not headers:
-            return None
+        """What a call says beside its payload; None where all of it is known beforehand, and the host's to prepare."""
         lead = "undo." if undo else ""
         made_path: PathTemplate | None = None
         if "${" in path:
@@ -150,7 +149,8 @@ class Templates:
             made_query = self._compiled(lambda: compile_query(dict(query), undo=undo), step, f"{lead}query")
             if made_query is not None:
                 self._check(made_query.references, step, f"{lead}query", sight)
-        return PartTemplates(made_path, made_query, self.headers(headers, step, sight, undo, lead))
+        made_headers = self.headers(headers, step, sight, undo, lead)
+        return None if is_fixed(path, query, headers) else PartTemplates(made_path, made_query, made_headers)
 
     def url(self, url: str, flow: Flow, sight: Sight) -> PartTemplates:
         """A whole URL, given as the path."""
@@ -177,10 +177,9 @@ class Templates:
         parts = self.parts(undo.path, undo.query, undo.headers, step, sight, undo=True)
         return UndoCall(linked(definition), template, parts)
 
-    def schema(self, flow: Flow) -> Schema | None:
-        """The schema of a flow's input; None where it takes any."""
-        given = flow.input
-        return None if given is None else self._compiled(lambda: compile_schema(given), flow, "input")
+    def schema(self, given: dict[str, object] | bool | None, step: object, key: str) -> Schema | None:
+        """A schema, of a flow's input say; None where anything fits."""
+        return None if given is None else self._compiled(lambda: compile_schema(given), step, key)
 
     def _compiled(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from legato.errors import LegatoError, NotJSON
 from legato.kernel.scheduler import Call, Fiber, Join, Node, StepFailed
@@ -12,6 +12,7 @@ from legato.model.outcome import Failure, Outcome
 from legato.model.payload import EMPTY, JSON, Payload
 
 if TYPE_CHECKING:
+    from legato.kernel.calls import UndoCall
     from legato.kernel.frame import Frame
     from legato.kernel.run import Run
 
@@ -19,30 +20,78 @@ if TYPE_CHECKING:
 Undone = list[tuple[str, bool]]
 
 
-class Done:
-    """A call that was done, or maybe done: what was sent and, if known, what came back."""
+class Done(Protocol):
+    """Something that was done, or maybe done, and how it is undone: at which path, in which scope.
 
-    __slots__ = ("call", "result")
+    `sent` is what it got, `result` what it left, None where that is not known.
+    """
+
+    @property
+    def undo(self) -> UndoCall: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def frame(self) -> Frame | None: ...
+
+    @property
+    def sent(self) -> Payload: ...
+
+    @property
+    def result(self) -> Payload | None: ...
+
+
+class DoneCall:
+    """See Done, of a call."""
+
+    __slots__ = ("_call", "result")
 
     def __init__(self, call: Call, outcome: Outcome) -> None:
-        self.call = call
+        self._call = call
         self.result = outcome.payload if outcome.kind == "ok" else None
 
     @property
+    def undo(self) -> UndoCall:
+        """See Done."""
+        undo = self._call.step.undo
+        assert undo is not None
+        return undo
+
+    @property
+    def path(self) -> str:
+        """See Done."""
+        return self._call.path
+
+    @property
     def frame(self) -> Frame | None:
-        """The scope in which it was done."""
-        return self.call.frame
+        """See Done."""
+        return self._call.frame
 
     @property
     def sent(self) -> Payload:
-        """What it was sent."""
-        return self.call.payload
+        """See Done."""
+        return self._call.payload
 
-    def arguments(self) -> Payload:
-        """`{"sent": ..., "result": ...}`, the result null if it is not known (contract 1)."""
-        result = b"null" if self.result is None else _part(self.result)
-        body = b'{"sent":' + _part(self.call.payload) + b',"result":' + result + b"}"
-        return Payload(JSON, (body,), len(body))
+
+class DoneStep:
+    """See Done, of a step that is no call, or more than one."""
+
+    __slots__ = ("frame", "path", "result", "sent", "undo")
+
+    def __init__(self, undo: UndoCall, path: str, frame: Frame, sent: Payload, result: Payload) -> None:
+        self.undo = undo
+        self.path = path
+        self.frame = frame
+        self.sent = sent
+        self.result = result
+
+
+def arguments(done: Done) -> Payload:
+    """`{"sent": ..., "result": ...}`, the result null if it is not known (contract 1)."""
+    result = b"null" if done.result is None else _part(done.result)
+    body = b'{"sent":' + _part(done.sent) + b',"result":' + result + b"}"
+    return Payload(JSON, (body,), len(body))
 
 
 class Together:
@@ -68,7 +117,15 @@ class Within:
         self.close = close
 
 
-Trail = list[Done | Together | Within]
+class Pivot:
+    """Stands at the beginning of a flow's trail when its pivot is done: nothing in it is undone any more."""
+
+    __slots__ = ()
+
+
+PIVOT: Final = Pivot()
+
+Trail = list[DoneCall | DoneStep | Together | Within | Pivot]
 
 
 def _part(payload: Payload) -> bytes:
@@ -86,21 +143,51 @@ def unwind(
     `why` is what undo calls see as `error`. What is undone leaves the trail, so that a fiber which is cancelled
     meanwhile leaves the rest for its run to undo.
     """
+    if not since:
+        settle(trail)
     while len(trail) > since:
         entry = trail[-1]
-        if isinstance(entry, Done):
+        if isinstance(entry, DoneCall | DoneStep):
             yield from _undo(run, fiber, entry, undone, trail, why)
         elif isinstance(entry, Within):
             yield from unwind(run, fiber, entry.trail, undone, 0, why)
             trail.pop()
             if entry.close is not None:
                 yield from entry.close(run, fiber, why)
-        else:
+        elif isinstance(entry, Together):
             yield from _side_by_side(run, fiber, entry, undone, why)
             if any(entry.trails):
                 break  # cancelled: the rest is the run's
             trail.pop()
+        else:
+            raise AssertionError("a pivot is settled first")
     return EMPTY
+
+
+def commit(trail: Trail) -> None:
+    """The pivot of the flow whose trail this is was done: let go of what was done before it, and keep the rest."""
+    forget(trail)
+    trail.append(PIVOT)
+
+
+def settle(trail: Trail) -> None:
+    """Of the trail of a flow whose pivot was done, leave what flows within that were cut off do at their ends."""
+    if trail and trail[0] is PIVOT:
+        trail[:] = _closings(trail)
+
+
+def _closings(trail: Trail) -> Trail:
+    kept: Trail = []
+    for entry in trail:
+        if isinstance(entry, Together):
+            entry.trails[:] = [inner for each in entry.trails if (inner := _closings(each))]
+            if entry.trails:
+                kept.append(entry)
+        elif isinstance(entry, Within):
+            entry.trail[:] = _closings(entry.trail)
+            if entry.trail or entry.close is not None:
+                kept.append(entry)
+    return kept
 
 
 def forget(trail: Trail) -> None:
@@ -131,15 +218,14 @@ def _side_by_side(
 
 
 def _undo(
-    run: Run, fiber: Fiber, entry: Done, undone: Undone, trail: Trail, why: Failure | None
+    run: Run, fiber: Fiber, entry: DoneCall | DoneStep, undone: Undone, trail: Trail, why: Failure | None
 ) -> Generator[Node, Any, None]:
-    undo = entry.call.step.undo
-    assert undo is not None
+    undo = entry.undo
     trail.pop()
     try:
         leaf = undo.of(run, fiber, entry, why)
     except LegatoError as error:  # its own input could not be made
-        path = f"{entry.call.path}/undo"
+        path = f"{entry.path}/undo"
         undone.append((path, False))
         run.undo_failed(Failure("mistake", Outcome("unknown", detail=str(error)), path, undo.linked.function))
         return

@@ -32,6 +32,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `timeout` (seconds) bounds the whole run. `input` is a JSON Schema. `code` names the Python code of a code-first
     flow (`module:qualname`), which has no steps of its own. `dialect` says whose answers the caller expects.
+    `strategy` says which way a failed call leads: `backward`, what was done being undone, or `forward`, the call being
+    tried until it is done.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finally_: tuple[Step, ...] = msgspec.field(default=(), name="finally")
     callback: Callback | None = None
     code: str = ""
+    strategy: Literal["backward", "forward"] = "backward"
 
     @property
     def version(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from legato.model.names import NAME, expression_name
-from legato.model.steps import CallStep, FlowStep, PublishStep, PythonStep, SequenceStep, Step, WaitStep
+from legato.model.steps import CallStep, FlowStep, PublishStep, PythonStep, SequenceStep, Step, WaitStep, kind_of
 
 
 def steps_in_scope(steps: Sequence[Step]) -> Iterator[Step]:
@@ -35,7 +35,7 @@ def natural_id(step: Step) -> str:
         case PublishStep():
             return "publish"
         case _:
-            return str(type(step).__struct_config__.tag)
+            return kind_of(step)
 
 
 def _python_id(python: str) -> str:

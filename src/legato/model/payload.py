@@ -18,11 +18,15 @@ from legato.errors import NotJSON
 
 JSON = b"application/json"
 MAX_DEPTH = 128  # contract 9: deeper documents are attacks, and recursive readers down the line break on them
-MAX_EXPANDED = 64 * 1024 * 1024  # as much as an answer may have: a small encoded body must not become a huge one
+# What is made here, and not received: as much as an answer may have (`limits.answer_body`). A few references to one
+# value, in a few steps after one another, would otherwise be more than any machine has.
+MAX_BYTES = 64 * 1024 * 1024
+MAX_EXPANDED = MAX_BYTES  # a small encoded body must not become a huge one
 _WINDOW = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # zlib's window bits; 16 more mean a gzip header
 _RUN = re.compile(rb"\[+|\]+")
 _TO_SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_MARK = bytes(set(range(256)) - set(b'[]{}"'))
+_KEPT = 1024 * 1024  # bytes that an encoded body may decode to and be kept: it looks small, and many are held at once
 _SLICE = 64 * 1024  # bytes that are cut into strings at a time
 # Types that say nothing: none at all, and what `curl -d` sends unasked. Such a body is JSON where it parses.
 _UNDECLARED = frozenset({b"", b"application/x-www-form-urlencoded"})
@@ -87,6 +91,8 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
                 check_json(checked)
             else:
                 checked = self._as_json()
+                if self.encoding and len(checked) > _KEPT:
+                    return checked
             msgspec.structs.force_setattr(self, "_json", checked)
         return checked
 
@@ -104,11 +110,14 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
                 return body
             except NotJSON:
                 pass
+        name = media.decode("latin-1") or "bytes of no declared type"
         try:
-            return _encode(body.decode("utf-8"))
+            text = _encode(body.decode("utf-8"))
         except UnicodeDecodeError:
-            name = media.decode("latin-1") or "bytes of no declared type"
             raise NotJSON(f"{name} of {self.size} bytes is neither JSON nor text") from None
+        if len(text) > MAX_BYTES:  # a control character is six bytes
+            raise NotJSON(too_large(f"{name} of {self.size} bytes as a JSON string"))
+        return text
 
     def plain_body(self) -> bytes:
         """The body without its content encoding. Raises NotJSON for an unknown, broken or exploding one."""
@@ -168,6 +177,11 @@ class Payload(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 EMPTY = Payload(b"", (b"",), 0)
+
+
+def too_large(what: str, limit: int = MAX_BYTES) -> str:
+    """What to say of what would be larger than it may be."""
+    return f"{what} would have more than {limit:,} bytes; leave out what is not needed, or pass on a link to it"
 
 
 def check_json(body: bytes) -> None:

@@ -54,4 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     python_modules: tuple[str, ...] = ()  # what flows may name as code beside the modules of the folder itself
     callback_secret: str = ""  # signs what callbacks post; without it no flow may have one
+    data: str = "files:legato-data"  # large data: files:PATH, s3://BUCKET/PREFIX or module:Class
+    journal: str = "legato-journal.db"  # where durable runs are written down; relative to the folder
+    answer_within: float = 30.0  # how long the caller of a durable flow waits before it gets 202; the run goes on
     dev: bool = False

@@ -28,19 +28,8 @@ class OnError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     steps: tuple[Step, ...] = ()
 
 
-class StepBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What every step may say. `timeout` bounds the whole step, that of a call one attempt."""
-
-    id: str = ""
-    when: str = ""
-    input: Mapping | None = None
-    output: Mapping | None = None
-    timeout: float | None = None
-    on_error: OnError | None = None
-
-
 class UndoCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The call that compensates another. Without an `input` it posts `{"sent": ..., "result": ...}`."""
+    """The call that compensates a step. Without an `input` it posts `{"sent": ..., "result": ...}`."""
 
     function: str
     timeout: float | None = None
@@ -52,13 +41,31 @@ class UndoCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input: Mapping | None = None
 
 
+class StepBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What every step may say. `timeout` bounds the whole step, that of a call one attempt.
+
+    The `undo` of a step that holds others takes the place of theirs when the step is done. A `pivot` is a step after
+    which nothing in its flow is undone any more.
+    """
+
+    id: str = ""
+    when: str = ""
+    input: Mapping | None = None
+    output: Mapping | None = None
+    timeout: float | None = None
+    on_error: OnError | None = None
+    undo: UndoCall | None = None
+    pivot: bool = False
+
+
 class CallStep(StepBase, frozen=True, kw_only=True, omit_defaults=True, tag="call"):
     """Call a function with the current value; its answer is the next value.
 
     `success` holds statuses (`200`, `2xx`), those of 2xx if empty. `return_status` says which status the caller gets
     when the call fails with one, 0 for the same. `on_response` names Python code that makes the value of any complete
     answer. `forward` passes on the caller's sub-path and query: to a `pipeline`'s step with the method by fnkit's
-    rule, as a `request` with the caller's own.
+    rule, as a `request` with the caller's own. With `at_most_once` a call is not made again after a crash: its run is
+    parked.
     """
 
     function: str
@@ -73,9 +80,9 @@ class CallStep(StepBase, frozen=True, kw_only=True, omit_defaults=True, tag="cal
     retry: Retry | None = None
     idempotent: bool = False
     hedge: Hedge | None = None
-    undo: UndoCall | None = None
     on_response: str = ""
     forward: Literal["", "pipeline", "request"] = ""
+    at_most_once: bool = False
 
 
 class PythonStep(StepBase, frozen=True, kw_only=True, omit_defaults=True, tag="python"):
@@ -84,7 +91,7 @@ class PythonStep(StepBase, frozen=True, kw_only=True, omit_defaults=True, tag="p
     python: str
     retry: Retry | None = None
     idempotent: bool = False
-    undo: UndoCall | None = None
+    at_most_once: bool = False
 
 
 class SequenceStep(StepBase, frozen=True, kw_only=True, omit_defaults=True, tag="steps"):
@@ -180,10 +187,14 @@ class SleepStep(StepBase, frozen=True, kw_only=True, omit_defaults=True, tag="sl
 
 
 class WaitStep(StepBase, frozen=True, kw_only=True, omit_defaults=True, tag="wait"):
-    """Wait for a signal by its name; its payload is the next value, or `default` when the timeout has passed."""
+    """Wait for a signal by its name; its payload is the next value, or `default` when the timeout has passed.
+
+    `schema` is a JSON Schema of the payload: a signal that does not fit it is refused.
+    """
 
     wait: str
     default: Mapping | None = None
+    schema: dict[str, object] | bool | None = None
 
 
 class PublishStep(StepBase, frozen=True, kw_only=True, omit_defaults=True, tag="publish"):
@@ -223,3 +234,8 @@ Step = (
     | RespondStep
     | FailStep
 )
+
+
+def kind_of(step: Step) -> str:
+    """The kind of step, as it is written."""
+    return str(type(step).__struct_config__.tag)

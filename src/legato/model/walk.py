@@ -50,7 +50,7 @@ def functions_called(flow: Flow) -> Iterator[str]:
     for step in every_step(flow):
         if isinstance(step, CallStep):
             yield step.function
-        if isinstance(step, CallStep | PythonStep) and step.undo is not None:
+        if step.undo is not None:
             yield step.undo.function
 
 

@@ -21,6 +21,7 @@ from legato.model.steps import (
     ParallelStep,
     SequenceStep,
     Step,
+    kind_of,
 )
 
 Resolve = Callable[[str], Flow | None]
@@ -57,7 +58,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kind(self) -> str:
         """The kind of step, as it is written."""
-        return str(type(self.step).__struct_config__.tag)
+        return kind_of(self.step)
 
     @property
     def error(self) -> Body | None:

@@ -25,6 +25,7 @@ from legato.model.steps import (
     Step,
     UndoCall,
     WaitStep,
+    kind_of,
 )
 from legato.pictures.parts import Part
 
@@ -117,7 +118,7 @@ def title(step: Step) -> str:
         case ChooseStep():
             return "choose all" if step.all else "choose"
         case SetStep() | SequenceStep() | ParallelStep() | GraphStep():
-            return str(type(step).__struct_config__.tag)
+            return kind_of(step)
 
 
 def named(part: Part) -> str:

@@ -143,9 +143,12 @@ def unavailable(folder: Path, verb: str, error: OSError) -> StoreUnavailable:
         errno.EROFS: "put it on a file system that can be written to",
         errno.ENOSPC: "make room on the disk",
         errno.EDQUOT: "make room on the disk",
+        errno.EFBIG: "raise the limit on the size of a file: `ulimit -f`",
+        errno.EIO: "look after the disk",
         errno.ENAMETOOLONG: "take a shorter name",
         errno.ENOTDIR: "name a folder, or take away what is there",
         errno.EEXIST: "name a folder, or take away what is there",
+        errno.EISDIR: "name a folder, or take away what is there",
     }
     remedy = remedies.get(error.errno or 0, "name a folder that can be used")
     return StoreUnavailable(f"{printable(folder)}: cannot be {verb}: {error.strerror or error}; {remedy}")

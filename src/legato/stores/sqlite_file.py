@@ -162,8 +162,12 @@ class SqliteFile:
         try:
             yield
         except sqlite3.Error as error:
-            remedy = _REMEDIES.get(_code(error), "see what is said of this error at sqlite.org")
-            raise StoreUnavailable(f"{self.label}: cannot be {verb}: {error}; {remedy}") from error
+            raise StoreUnavailable(f"{self.label}: cannot be {verb}: {error}; {remedy_of(error)}") from error
+
+
+def remedy_of(error: sqlite3.Error) -> str:
+    """What to do about an error of SQLite."""
+    return _REMEDIES.get(_code(error), "see what is said of this error at sqlite.org")
 
 
 def _text(text: bytes) -> str:

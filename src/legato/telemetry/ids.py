@@ -63,6 +63,19 @@ def new_run_id() -> bytes:
     return b"%b%b-8%b-%b" % (_clock.prefix, digits[:3], digits[3:6], more[:12])
 
 
+def id_key(run_id: bytes) -> bytes:
+    """A run id as 16 bytes. Raises ValueError for what is none."""
+    if len(run_id) != 36:
+        raise ValueError("a run id has 36 characters")
+    return bytes.fromhex(run_id.decode("ascii").replace("-", ""))
+
+
+def id_text(key: bytes) -> bytes:
+    """A run id of 16 bytes in its usual text form."""
+    digits = key.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}".encode()
+
+
 def new_span_id() -> bytes:
     """Eight random bytes in hexadecimal."""
     try:

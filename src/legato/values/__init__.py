@@ -12,7 +12,7 @@ from legato.values.schema import Schema, SchemaProblem, compile_schema
 from legato.values.shape import Shape, compile_shape
 from legato.values.template import Template, compile_template
 from legato.values.texts import TextTemplate, compile_text
-from legato.values.urls import PathTemplate, QueryTemplate, compile_path, compile_query
+from legato.values.urls import PathTemplate, QueryTemplate, compile_path, compile_query, is_fixed
 
 __all__ = [
     "DECODERS",
@@ -37,4 +37,5 @@ __all__ = [
     "compile_shape",
     "compile_template",
     "compile_text",
+    "is_fixed",
 ]

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote_plus
 import msgspec
 
 from legato.errors import NotJSON
-from legato.model.payload import JSON, Payload, check_json, json_payload
+from legato.model.payload import JSON, MAX_BYTES, Payload, check_json, json_payload, too_large
 from legato.values.dig import kind_of_json
 from legato.values.faults import EvaluationFailed, printable
 from legato.values.pieces import text_of_json
@@ -20,6 +20,8 @@ from legato.values.xml import read_xml
 FORM = b"application/x-www-form-urlencoded"
 TEXT = b"text/plain; charset=utf-8"
 MAX_FIELDS = 100_000  # of a form: more are no form
+
+_SLICE = 64 * 1024  # characters that are encoded at a time
 
 _CHARSET = re.compile(rb";\s*charset\s*=\s*\"?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
 # Python knows many more, of which some are no character sets and some take quadratic time.
@@ -58,15 +60,23 @@ def _from_json(payload: Payload) -> Payload:
     return Payload.of(JSON, body)
 
 
+def _made(value: object, payload: Payload) -> Payload:
+    """What was read as JSON, which may be several times as large. Raises NotJSON for more than may be made."""
+    made = json_payload(value)
+    if made.size > MAX_BYTES:
+        raise NotJSON(too_large(f"the body of {payload.size} bytes as JSON"))
+    return made
+
+
 def _from_text(payload: Payload) -> Payload:
-    return json_payload(_text_of(payload))
+    return _made(_text_of(payload), payload)
 
 
 def _from_xml(payload: Payload) -> Payload:
     # The parser knows few character sets, and what a header says goes before what the document does (RFC 7303, 3).
     is_told = _charset(payload) is not None
     document = _text_of(payload).encode("utf-8") if is_told else payload.plain_body()
-    made = json_payload(read_xml(document, "utf-8" if is_told else None))
+    made = _made(read_xml(document, "utf-8" if is_told else None), payload)
     check_json(made.body)  # a list stands between each level of elements: twice as deep as the document
     return made
 
@@ -88,11 +98,11 @@ def _from_form(payload: Payload) -> Payload:
             known.append(value)
         else:
             fields[name] = [known, value]
-    return json_payload(fields)
+    return _made(fields, payload)
 
 
 def _from_binary(payload: Payload) -> Payload:
-    return json_payload(base64.b64encode(payload.plain_body()).decode("ascii"))
+    return _made(base64.b64encode(payload.plain_body()).decode("ascii"), payload)
 
 
 # Each gives the JSON that a payload holds in this format, whatever type it declares; raises NotJSON if it does not.
@@ -116,14 +126,26 @@ def _to_form(payload: Payload) -> Payload:
     if kind != "an object":
         raise EvaluationFailed(f"a form is made of an object, and there is {kind}")
     made: list[str] = []
+    room = MAX_BYTES + 1  # the first has no `&` before it
     for name, value in msgspec.json.decode(document, type=dict[str, msgspec.Raw]).items():
-        part = bytes(value)
+        part, key = bytes(value), _quoted(name)
         is_list = kind_of_json(part) == "a list"
         for item in msgspec.json.decode(part, type=list[msgspec.Raw]) if is_list else [part]:
             text = _field(name, bytes(item))
-            if text is not None:
-                made.append(f"{quote_plus(name)}={quote_plus(text)}")
+            if text is None:
+                continue
+            made.append(f"{key}={_quoted(text)}")
+            room -= len(made[-1]) + 1
+            if room < 0:
+                raise EvaluationFailed(too_large(f"the form, at `{printable(name)}`,"))
     return Payload.of(FORM, "&".join(made).encode("ascii"))
+
+
+def _quoted(text: str) -> str:
+    """As forms encode it; slice by slice, as what encodes it makes a list of every character."""
+    if len(text) <= _SLICE:
+        return quote_plus(text)
+    return "".join([quote_plus(text[start : start + _SLICE]) for start in range(0, len(text), _SLICE)])
 
 
 def _field(name: str, value: bytes) -> str | None:

@@ -35,6 +35,9 @@ class Expression:
         self._tree = tree
         self._code: Code | None = None
 
+    def __str__(self) -> str:
+        return shown(self.source)
+
     @property
     def code(self) -> Code:
         """What runs. Made when it is needed: of ten thousand flows most never run."""

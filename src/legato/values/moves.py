@@ -77,6 +77,7 @@ def _take(part: Part, move: Move, depth: int, opener: Opener, held: list[_Held])
 
 def _put(held: _Held, opener: Opener) -> None:
     at = held.base
+    opener.grow(sum(map(len, held.way)))
     for name in held.way[:-1]:
         inner = at[name] = opener.opened(at.get(name, {}))
         if not isinstance(inner, dict):

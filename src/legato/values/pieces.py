@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from legato.model.payload import MAX_BYTES, too_large
 from legato.values.dig import kind_of_json
 from legato.values.env import Env, Reference
 from legato.values.expression import Expression, compile_expression
@@ -14,6 +15,10 @@ from legato.values.faults import MAX_FAULTS, EvaluationFailed, ExpressionError, 
 from legato.values.tokens import end_of_expression
 
 Pointer = tuple[str | int, ...]
+
+# Of a path, a query, a header or a message: more than any server reads of a head (1 MiB is Go's limit, and the widest).
+# What is larger takes seconds to encode in percents.
+MAX_LINE = 1024 * 1024
 
 _OPENING = re.compile(r"\$\$\{|\$\{")
 
@@ -109,9 +114,22 @@ def text_of_json(document: bytes) -> str:
     return document.decode().strip()
 
 
-def text_of(pieces: Sequence[str | Expression], env: Env) -> str:
-    """The text that pieces make. Raises EvaluationFailed."""
-    return "".join([piece if isinstance(piece, str) else as_text(piece, env) for piece in pieces])
+def text_of(pieces: Sequence[str | Expression], env: Env, limit: int = MAX_BYTES) -> str:
+    """The text that pieces make, of at most `limit` characters. Raises EvaluationFailed."""
+    texts = (piece if isinstance(piece, str) else as_text(piece, env) for piece in pieces)
+    return joined(texts, pieces, limit)
+
+
+def joined(texts: Iterable[str], pieces: Sequence[str | Expression], limit: int) -> str:
+    """Texts as one, counted before they are copied. Raises EvaluationFailed, which shows the pieces they come from."""
+    room = limit
+    found: list[str] = []
+    for text in texts:
+        room -= len(text)
+        if room < 0:
+            raise EvaluationFailed(too_large(f"the text {written(pieces)}", limit))
+        found.append(text)
+    return "".join(found)
 
 
 def written(pieces: Sequence[str | Expression]) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from legato.errors import NotJSON
-from legato.model.payload import JSON, MAX_DEPTH, Payload
+from legato.model.payload import JSON, MAX_BYTES, MAX_DEPTH, Payload, too_large
 from legato.values.dig import kind_of_json
 from legato.values.faults import MAX_FAULTS, EvaluationFailed, ExpressionError, Fault, printable
 from legato.values.moves import Move, moved
@@ -37,7 +37,7 @@ class Shape:
         """What is made of a payload: an object or a list, whose untouched parts stay as they were written.
 
         `under` what is not there, or is neither, it is `{}`. Raises EvaluationFailed for a payload that is neither
-        (only `wrap` takes any), and for a rename that cannot be.
+        (only `wrap` takes any), for a rename that cannot be, and for what would be larger than it may.
         """
         try:
             document = payload.json()
@@ -47,6 +47,8 @@ class Shape:
             document = msgspec.json.encode(self._shaped(document))
         if self._wrap:
             document = b"{%b:%b}" % (self._wrap, document)
+        if len(document) > MAX_BYTES:
+            raise EvaluationFailed(too_large("the shaped value"))
         return Payload(JSON, (document,), len(document))
 
     def _shaped(self, document: bytes) -> Part:

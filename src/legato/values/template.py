@@ -11,11 +11,11 @@ from typing import cast
 
 import msgspec
 
-from legato.model.payload import JSON, MAX_DEPTH, Payload
+from legato.model.payload import JSON, MAX_BYTES, MAX_DEPTH, Payload, too_large
 from legato.values.env import Env, Reference
 from legato.values.expression import Expression
-from legato.values.faults import printable
-from legato.values.pieces import Faults, Pointer, text_of
+from legato.values.faults import EvaluationFailed, printable
+from legato.values.pieces import Faults, Pointer, text_of, written
 from legato.values.together import groups
 
 Part = Callable[[Env], bytes]
@@ -25,11 +25,12 @@ _encode = msgspec.json.encode
 class Template:
     """A compiled template. `references` are the paths that it looks at; a constant one makes the same each time."""
 
-    __slots__ = ("_constant", "_groups", "_only", "_parts", "is_constant", "references")
+    __slots__ = ("_constant", "_groups", "_only", "_parts", "_written", "is_constant", "references")
 
     def __init__(self, parts: Sequence[bytes | Expression | Text], references: tuple[Reference, ...]) -> None:
         only = parts[0] if len(parts) == 1 else None
         self._only = only if isinstance(only, Expression) else None
+        self._written = parts
         self._parts: list[bytes | Part] = [part if isinstance(part, bytes) else part.evaluate for part in parts]
         self.references = references
         fixed = [part for part in parts if isinstance(part, bytes)]
@@ -53,8 +54,22 @@ class Template:
             for together, places in self._groups:
                 for place, part in zip(places, together.parts(env) or (), strict=False):
                     parts[place] = part  # pyright: ignore[reportArgumentType] # bytes.join takes it as bytes
-        body = b"".join([part(env) if callable(part) else part for part in parts])
+        room = MAX_BYTES
+        made: list[bytes] = []
+        for part in parts:
+            document = part(env) if callable(part) else part
+            made.append(document)
+            room -= len(document)
+            if room < 0:  # before they are copied together, or any more of them are made
+                raise EvaluationFailed(self._too_large(made))
+        body = b"".join(made)
         return Payload(JSON, (body,), len(body))
+
+    def _too_large(self, made: Sequence[bytes]) -> str:
+        sizes = [len(document) for document in made]
+        largest = self._written[sizes.index(max(sizes))]
+        what = "this" if isinstance(largest, bytes) else f"this, of which {largest} has {max(sizes):,} bytes,"
+        return too_large(what)
 
 
 class Text:
@@ -68,6 +83,9 @@ class Text:
     def evaluate(self, env: Env) -> bytes:
         """The string as JSON. Raises EvaluationFailed."""
         return _encode(text_of(self._pieces, env))
+
+    def __str__(self) -> str:
+        return written(self._pieces)
 
 
 def compile_template(value: object, *, undo: bool = False) -> Template:

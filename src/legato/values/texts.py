@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from legato.values.env import Env, Reference
 from legato.values.expression import Expression
 from legato.values.faults import EvaluationFailed
-from legato.values.pieces import Faults, text_of, written
+from legato.values.pieces import MAX_LINE, Faults, text_of, written
 
 _NOT_IN_HEADER = re.compile(r"[^\x20-\x7e\xa0-\xff]")
 
@@ -25,11 +25,11 @@ class TextTemplate:
 
     def text(self, env: Env) -> str:
         """The text. Raises EvaluationFailed."""
-        return text_of(self._pieces, env)
+        return text_of(self._pieces, env, MAX_LINE)
 
     def header(self, env: Env) -> bytes:
         """The text as the value of a header, in Latin-1. Raises EvaluationFailed for what a header cannot hold."""
-        text = text_of(self._pieces, env).strip(" ")
+        text = text_of(self._pieces, env, MAX_LINE).strip(" ")
         wrong = _NOT_IN_HEADER.search(text)
         if wrong is not None:
             unfit = f"the character U+{ord(wrong[0]):04X}, which no header can hold; send it in the body"

@@ -8,6 +8,7 @@ from typing import cast
 import msgspec
 from msgspec import Raw
 
+from legato.model.payload import MAX_BYTES, too_large
 from legato.values.faults import EvaluationFailed
 from legato.values.working import MAX_ELEMENTS
 
@@ -32,12 +33,19 @@ def paths_tree(paths: Iterable[tuple[str, ...]]) -> Paths:
 
 
 class Opener:
-    """Opens parts of one document, so many elements at the most."""
+    """Opens parts of one document, so many elements at the most, and counts what is added to it."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "_room")
 
     def __init__(self) -> None:
         self._left = MAX_ELEMENTS
+        self._room = MAX_BYTES
+
+    def grow(self, size: int) -> None:
+        """Count keys of so many characters. Raises EvaluationFailed for too many: each element may get long ones."""
+        self._room -= size
+        if self._room < 0:
+            raise EvaluationFailed(too_large("the value with its fields renamed"))
 
     def opened(self, part: Part) -> Part:
         """An object or a list by its elements, anything else as it is. Raises EvaluationFailed for too many."""

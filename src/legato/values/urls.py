@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from legato.model.payload import too_large
 from legato.values.dig import kind_of_json
 from legato.values.env import Env, Reference
 from legato.values.expression import Expression
-from legato.values.faults import EvaluationFailed, shown
-from legato.values.pieces import Faults, Pointer, text_of, text_of_json, written
+from legato.values.faults import EvaluationFailed, printable, shown
+from legato.values.pieces import MAX_LINE, Faults, Pointer, joined, text_of, text_of_json, written
 
 _NOT_IN_URL = re.compile(r"[^\x21-\x7e]|[\"<>\\^`{|}]")
 _WAYS_UP = frozenset({".", ".."})
@@ -37,7 +38,8 @@ class PathTemplate:
         Raises EvaluationFailed for what is not text, a number or a boolean, for nothing, and for a segment that would
         become `.` or `..`, which is a way up.
         """
-        path = "".join([piece if isinstance(piece, str) else _part(piece, env) for piece in self._pieces])
+        texts = (piece if isinstance(piece, str) else _part(piece, env) for piece in self._pieces)
+        path = joined(texts, self._pieces, MAX_LINE)
         if "." in path and not self.is_constant:
             for segment in path.partition("?")[0].lower().replace("%2e", ".").split("/"):
                 if segment in _WAYS_UP:
@@ -49,7 +51,7 @@ class PathTemplate:
 
 def _part(expression: Expression, env: Env) -> str:
     """What an expression gives, as a part of one segment."""
-    document = expression.evaluate(env)
+    document = _evaluated(expression, env)
     kind = kind_of_json(document)
     if kind not in ("text", "a number", "a boolean"):
         raise EvaluationFailed(
@@ -61,6 +63,23 @@ def _part(expression: Expression, env: Env) -> str:
             f"{shown(expression.source)} is empty, which has no place in a path; it would name another"
         )
     return quote(text, safe="")
+
+
+def _evaluated(expression: Expression, env: Env) -> bytes:
+    """What an expression gives, where that is small enough to be encoded. Raises EvaluationFailed."""
+    document = expression.evaluate(env)
+    if len(document) > MAX_LINE:
+        raise EvaluationFailed(too_large(f"a URL with {shown(expression.source)}", MAX_LINE))
+    return document
+
+
+def is_fixed(path: str, query: Mapping[str, object], headers: Mapping[str, str]) -> bool:
+    """Whether what a call says beside its payload is the same in every run: it holds no expression."""
+    return not (
+        "${" in path
+        or any("${" in text for text in headers.values())
+        or (query and b"${" in msgspec.json.encode(query))
+    )
 
 
 def compile_path(text: str, *, undo: bool = False) -> PathTemplate:
@@ -91,19 +110,25 @@ class QueryTemplate:
     def query(self, env: Env) -> bytes:
         """The query, percent-encoded, without a `?`: a list repeats its name, null leaves it out.
 
-        Raises EvaluationFailed for an object, and for a list in a list.
+        Raises EvaluationFailed for an object, for a list in a list, and for more than MAX_LINE.
         """
-        return "&".join(
-            [f"{name}={quote(text, safe='')}" for name, pieces in self._entries for text in _texts(pieces, env)]
-        ).encode("ascii")
+        room = MAX_LINE + 1  # the first has no `&` before it
+        made: list[str] = []
+        for name, pieces in self._entries:
+            for text in _texts(pieces, env):
+                made.append(f"{name}={quote(text, safe='')}")
+                room -= len(made[-1]) + 1
+                if room < 0:
+                    raise EvaluationFailed(too_large(f"the query at `{printable(name)}`, {written(pieces)},", MAX_LINE))
+        return "&".join(made).encode("ascii")
 
 
 def _texts(pieces: Pieces, env: Env) -> list[str]:
     """The values of one name: none for null, one for a scalar, several for a list."""
     only = pieces[0] if len(pieces) == 1 else None
     if not isinstance(only, Expression):
-        return [text_of(pieces, env)]
-    document = only.evaluate(env)
+        return [text_of(pieces, env, MAX_LINE)]
+    document = _evaluated(only, env)
     kind = kind_of_json(document)
     if kind == "null":
         return []

@@ -6,6 +6,7 @@ or two, which is as long as one expression may keep the gateway from everything 
 
 from __future__ import annotations
 
+from legato.model.payload import MAX_BYTES
 from legato.values.env import Env
 from legato.values.faults import Limit
 from legato.values.patterns import Matcher, matcher
@@ -15,7 +16,7 @@ MAX_ELEMENTS = 1_000_000  # converted from JSON; and written as JSON
 MAX_MADE = 2 * MAX_ELEMENTS  # elements of lists and objects that are made on the way
 MAX_TEXT = 16 * 1024 * 1024  # characters of one text that is made
 MAX_ALL_TEXT = 2 * MAX_TEXT  # of all texts that are made
-MAX_OUTPUT = 64 * 1024 * 1024  # characters of text that are written; an answer may have as many bytes
+MAX_OUTPUT = MAX_BYTES  # characters of text that are written, of one byte at least
 _PATTERN_STEPS = 100_000  # of a pattern that comes with the data: some take tens of milliseconds to compile
 
 MISSING: object = object()

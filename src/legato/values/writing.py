@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import msgspec
 
-from legato.model.payload import MAX_DEPTH
-from legato.values.faults import Mistake
+from legato.model.payload import MAX_BYTES, MAX_DEPTH
+from legato.values.faults import Limit, Mistake
 from legato.values.kinds import Kind, kind_of
 from legato.values.moments import Duration, Timestamp
 from legato.values.working import Frame
@@ -47,11 +47,15 @@ def _separators(document: bytes) -> int:
 def write(value: object, frame: Frame) -> bytes:
     """A value as JSON: timestamps, durations (`5s`) and types as text, bytes as base64.
 
-    Raises Mistake for what JSON cannot hold, and Limit for more elements or text than an expression may make.
+    Raises Mistake for what JSON cannot hold, and Limit for more elements, text or bytes than an expression may make.
     """
     if value is None or value is True or value is False or type(value) is str:
-        return _encode(value)
-    return _encode(_plain(value, frame, 0))
+        document = _encode(value)
+    else:
+        document = _encode(_plain(value, frame, 0))
+    if len(document) > MAX_BYTES:  # a character may be six bytes
+        raise Limit(f"gives more than {MAX_BYTES:,} bytes; loop over fewer elements")
+    return document
 
 
 def _plain(value: Any, frame: Frame, depth: int) -> object:

@@ -1,0 +1,78 @@
+"""Legato over a folder with a journal that is there before it starts, is filled, and is started upon again."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.contenders import BENCH, copied, serving
+from bench.durable.contenders import ENGINES
+from bench.durable.engine import Contending
+from bench.durable.fill import census, fill
+from bench.plan import HEADERS, REQUEST
+from bench.process import Running, free_port
+from bench.stage import Stage, StartFailed, ask
+
+ASYNC = {**HEADERS, "prefer": "respond-async"}
+
+
+class Gateway:
+    """A folder, and the process that serves it, if one does."""
+
+    def __init__(self, stage: Stage, folder: Path, functions: int) -> None:
+        self.stage, self.folder = stage, folder
+        self.journal = folder / "legato-journal.db"
+        copied(BENCH / "durable/legato", functions, folder)
+
+    def start(self) -> float:
+        """Start it; seconds until it says that it is ready. Raises StartFailed."""
+        machine, since = self.stage.machine, time.monotonic()
+        port = free_port()
+        launch = serving(self.folder, port)
+        cores = machine.load_core, machine.gateway_core
+        self.running: Running = self.stage.begin("legato", port, launch, *cores, ready=_ready)
+        return time.monotonic() - since
+
+    def contending(self) -> Contending:
+        return Contending(ENGINES["legato"], self.running.port, [self.running])
+
+    def begin_run(self, flow: str) -> bytes:
+        """Start a run without waiting for its end; its id."""
+        answer = ask(self.running.port, "POST", f"/orchestrate/{flow}", REQUEST, ASYNC)
+        if answer.status != 202 or "legato-run" not in answer.headers:
+            raise StartFailed(f"a run of {flow} got {answer.status} {answer.body[:200]!r}")
+        return bytes.fromhex(answer.headers["legato-run"].replace("-", ""))
+
+    def document(self, run: bytes) -> dict[str, Any]:
+        """What the gateway says of a run."""
+        answer = ask(self.running.port, "GET", f"/api/runs/{run.hex()}")
+        if answer.status != 200:
+            raise StartFailed(f"/api/runs/{run.hex()} got {answer.status} {answer.body[:200]!r}")
+        return json.loads(answer.body)
+
+    def wait_for(self, run: bytes, state: str, seconds: float) -> float:
+        """Until a run is in a state; seconds it took."""
+        since = time.monotonic()
+        while (found := self.document(run)["state"]) != state:
+            if time.monotonic() - since > seconds:
+                raise StartFailed(f"a run is {found} after {seconds:.0f} s, and should be {state}")
+            time.sleep(0.02)
+        return time.monotonic() - since
+
+    def fill(self, flow: str, state: str, count: int) -> None:
+        """Start, make one run, stop, copy it `count` times. Raises StartFailed."""
+        self.start()
+        template = self.begin_run(flow)
+        self.wait_for(template, state, 10)
+        self.running.stop()
+        fill(self.journal, template, count)
+
+    def bytes_each(self) -> float:
+        """Bytes of the journal for each of its runs; to be asked when it is stopped."""
+        runs, size = census(self.journal)
+        return size / runs
+
+
+def _ready(port: int) -> None:
+    if ask(port, "GET", "/readyz").status != 200:
+        raise OSError("not ready yet")

@@ -1,0 +1,344 @@
+"""The journal host: starts durable runs, takes them up after a crash, lets those that only wait leave memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from time import monotonic, time
+from typing import Protocol
+
+from legato.errors import DefinitionError, LegatoError, StoreUnavailable
+from legato.hosts.bound import FOREVER, TAIL_TIME, BoundProgram, call_tail
+from legato.hosts.facts import facts_of
+from legato.hosts.inline import InlineHost, InlineRun, Reply
+from legato.hosts.journal.recorder import recorder
+from legato.hosts.journal.records import Delivered, Parked, PayloadRecord, Started
+from legato.hosts.journal.replay import StoredCaller, Unfit, go_on, taken_up
+from legato.hosts.journal.run import DurableRun
+from legato.hosts.journal.story import Story
+from legato.hosts.lane import Lane
+from legato.kernel import VERSION, Call
+from legato.model.journal import ENDED, Event, RunRow, StartKey, StoredRun, Write
+from legato.model.outcome import Failure, Outcome
+from legato.model.payload import Payload
+from legato.ports import Caller, Journal
+from legato.telemetry.ids import id_key, id_text, new_run_id, trace_of
+from legato.telemetry.log import Log
+from legato.transport.beside import Beside
+from legato.transport.wheel import Wheel
+
+TICK = 0.5  # seconds between two looks for runs that are due
+AT_A_TIME = 200  # runs that are taken up in one go
+REST = 2.0  # seconds: a run that is due sooner stays in memory, as reading it again would cost more
+CLOCK_JUMP = 2.0  # seconds by which the clock must have been set for the log to say so
+PRIVATE = frozenset({b"authorization", b"proxy-authorization", b"cookie"})  # headers that are not written down
+
+
+class Programs(Protocol):
+    """Where the programs of stored runs come from."""
+
+    def pinned(self, text: bytes) -> BoundProgram:
+        """The program of a definition as a run has pinned it. Raises DefinitionError where it cannot be run now."""
+        ...
+
+
+class JournalHost(InlineHost):
+    """See InlineHost. `journal` is where everything is written down; `live` are the runs in memory, by key."""
+
+    def __init__(self, wheel: Wheel, log: Log, journal: Journal, programs: Programs) -> None:
+        super().__init__(wheel, log)
+        self.journal = journal
+        self.live: dict[bytes, DurableRun] = {}
+        self.stopping = False
+        self.beside = Beside(4)
+        self._programs = programs
+        self._bound: dict[bytes, BoundProgram] = {}  # by the digest of what is pinned
+        self._defined: set[bytes] = set()  # digests that are on disk
+        self._loading: dict[bytes, asyncio.Task[DurableRun | None]] = {}
+        self._unfit: dict[bytes, float] = {}  # runs that could not be taken up, and until when they are left alone
+        self._ticking: asyncio.Task[None] | None = None
+        self._ahead = time() - monotonic()
+
+    # Starting.
+
+    def begin(
+        self,
+        bound: BoundProgram,
+        payload: Payload,
+        caller: Caller,
+        traceparent: bytes | None,
+        start_key: tuple[bytes, bytes, float] | None,
+        stored: Callable[[DurableRun], None],
+        refused: Callable[[str], None],
+        listener: Reply | None = None,
+    ) -> DurableRun:
+        """Start a run; `stored` is called when it is on disk, `refused` if it cannot be written, with the reason.
+
+        `start_key` is (key, digest of the body, time of expiry) of a start that must not happen twice. `listener` is
+        called when the caller is to be answered, as InlineHost's reply.
+        """
+        assert bound.pin is not None
+        digest = bound.pin[0]
+        now, at, run_id = monotonic(), time(), new_run_id()
+        key = id_key(run_id)
+        trace, flags = trace_of(traceparent, run_id)
+        limit = None if bound.timeout >= FOREVER else bound.timeout
+        fields: dict[bytes, bytes] = {}
+        if "request" in bound.program.roots or bound.program.code:
+            fields = {name: value for name, value in caller.fields.items() if name not in PRIVATE}
+        started = Started(
+            PayloadRecord.of(payload),
+            caller.method,
+            caller.rest,
+            caller.query,
+            caller.hops,
+            fields,
+            trace,
+            flags,
+            None if limit is None else at + limit,
+        )
+        known = StoredCaller(started)
+        kernel, commands = recorder(bound.program, facts_of(bound.program, run_id, known), payload)
+        lane = self.lane(bound)
+        run = DurableRun(
+            due=now + bound.least_timeout,
+            host=self,
+            home=self,
+            bound=bound,
+            lane=lane,
+            kernel=kernel,
+            caller=known,
+            reply=self.reply,
+            id=run_id,
+            trace=trace,
+            trace_flags=flags,
+            key_line=b"idempotency-key: " + run_id,
+            trace_line=b"\r\ntraceparent: 00-%b-%b" % (trace, run_id[-8:]),
+            call_tail=call_tail(flags, caller.hops, bound.timeout),
+            tail_until=now + TAIL_TIME if bound.timeout > 1.0 else now,
+            started=now,
+            now=now,
+            deadline=now + bound.timeout,
+            key=key,
+            row=RunRow(key, bound.name, bound.version, digest, VERSION, "", at, None, None),
+            story=Story(),
+            listeners=[] if listener is None else [listener],
+        )
+        kernel.scribe = run
+        self.live[key] = run
+        lane.enter(run)
+        write = run.write([run.event("started", "", started, at)], commands, at, partial(stored, run))
+        write.refused = partial(self._refused, run, refused)
+        if digest not in self._defined:
+            write.definition = bound.pin
+        if start_key is not None:
+            write.key = StartKey(start_key[0], key, start_key[1], start_key[2])
+        return run
+
+    def _refused(self, run: DurableRun, refused: Callable[[str], None], why: str) -> None:
+        self._forget(run)
+        refused(why)
+
+    def defined(self, digest: bytes) -> None:
+        """Note that a definition is on disk."""
+        self._defined.add(digest)
+
+    def reply(self, run: InlineRun, payload: Payload, failure: Failure | None) -> None:
+        """Tell everybody who waits for a run's answer."""
+        assert isinstance(run, DurableRun)
+        listeners, run.listeners = run.listeners, []
+        for listener in listeners:
+            listener(run, payload, failure)
+
+    def ended(self, run: InlineRun) -> None:
+        """See InlineHost."""
+        assert isinstance(run, DurableRun)
+        run.lane.leave(run)
+        self.live.pop(run.key, None)
+        run.part()
+        if (run.recovered or self.runs_with_data) and run.row.state != "failed":  # a failed one may be tried again
+            self.clear_data(run.id.decode(), run.recovered)
+        if run.bound.retired:
+            self.retire(run.bound)
+        if self._idle is not None and not self.live:
+            self._idle.set()
+
+    # Leaving memory, and coming back.
+
+    def rest(self, run: DurableRun) -> None:
+        """Let a run leave memory if it only waits, and not for anything soon."""
+        if run.calls != len(run.story.parked) or run.pending or run.listeners or run.inbox or run.gone:
+            return
+        row = run.row
+        if row.state == "parked" or (row.state == "waiting" and (row.due is None or row.due - time() > REST)):
+            for leaf in run.kernel.open_leaves():
+                if not isinstance(leaf, Call):
+                    run.disarm(leaf)
+            self._forget(run)
+
+    def _forget(self, run: DurableRun) -> None:
+        run.lane.leave(run)
+        run.part()
+        self.live.pop(run.key, None)
+
+    async def take_up(self, key: bytes) -> DurableRun | None:
+        """The run in memory, read and replayed if it is not; None for one that has ended or is not there.
+
+        Raises StoreUnavailable where it cannot be read, Unfit where its record does not fit the flow any more.
+        """
+        run = self.live.get(key)
+        if run is not None:
+            return run
+        task = self._loading.get(key)
+        if task is None:
+            task = self._loading[key] = asyncio.create_task(self._load(key))
+            task.add_done_callback(lambda _: self._loading.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, key: bytes) -> DurableRun | None:
+        stored = await self.beside.run(self.journal.run, key)
+        if stored is None or stored.row.state in ENDED or self.stopping:
+            return None
+        return await self.revive(stored)
+
+    async def revive(self, stored: StoredRun) -> DurableRun:
+        """Bring a run back into memory, and carry out what is open."""
+        key = stored.row.id
+        try:
+            bound = await self._program(stored.row)
+            run = taken_up(self, bound, stored)
+        except (DefinitionError, Unfit) as error:
+            self._park_unfit(stored, str(error))
+            raise Unfit(str(error)) from None
+        self._unfit.pop(key, None)
+        self.live[key] = run
+        go_on(run)
+        self.rest(run)
+        return run
+
+    async def _program(self, row: RunRow) -> BoundProgram:
+        bound = self._bound.get(row.program)
+        if bound is None:
+            if row.kernel != VERSION:
+                raise Unfit(f"it was recorded under version {row.kernel} of the kernel, and this is {VERSION}")
+            text = await self.beside.run(self.journal.definition, row.program)
+            bound = self._bound[row.program] = self._programs.pinned(text)
+        return bound
+
+    def serve(self, bound: BoundProgram) -> None:
+        """Use a program for the runs that have pinned the same."""
+        if bound.pin is not None:
+            self._bound[bound.pin[0]] = bound
+
+    def _park_unfit(self, stored: StoredRun, why: str) -> None:
+        """A run that cannot be taken up is parked as a whole; an operator tries again when the cause is mended."""
+        key, at, row = stored.row.id, time(), stored.row
+        if row.state == "parked" and stored.events[-1].kind.startswith("parked"):
+            return
+        seq = stored.events[-1].seq + 1 if stored.events else 0
+        record = Parked(why, Delivered.of(Outcome("unknown", detail=why), "", 0, at))
+        event = Event(key, seq, at, f"parked {seq}", "", record.encoded())
+        self.journal.append(Write([event], row._replace(state="parked", due=None), lambda: None))
+        self.log.write("parked", run=id_text(key).decode(), flow=row.flow, detail=why)
+
+    # What goes on by itself.
+
+    async def recover(self) -> int:
+        """Take up the runs that were under way when the last process ended; gives how many. Then look after timers."""
+        keys = await self.beside.run(self.journal.live)
+        for start in range(0, len(keys), AT_A_TIME):
+            await self._take_up_all(keys[start : start + AT_A_TIME])
+        self._ticking = asyncio.create_task(self._tick())
+        return len(keys)
+
+    async def _take_up_all(self, keys: Sequence[bytes]) -> list[DurableRun]:
+        results = await asyncio.gather(*map(self.take_up, keys), return_exceptions=True)
+        for key, result in zip(keys, results, strict=True):
+            if isinstance(result, Exception):
+                self._unfit[key] = monotonic() + 60.0
+                self.log.write("not_taken_up", run=id_text(key).decode(), detail=str(result))
+                if not isinstance(result, LegatoError):
+                    context = {"message": "a run could not be taken up", "exception": result}
+                    asyncio.get_running_loop().call_exception_handler(context)
+        return [result for result in results if isinstance(result, DurableRun)]
+
+    async def _tick(self) -> None:
+        turns = 0
+        while True:
+            await asyncio.sleep(TICK)
+            turns += 1
+            self._look_at_clock()
+            try:
+                while len(keys := await self._due()) and not self.stopping:
+                    await self._take_up_all(keys)
+                if turns % 10 == 0:
+                    await self._watch_over()
+            except StoreUnavailable as error:
+                self.log.write("journal_unreadable", detail=str(error))
+
+    async def _due(self) -> Sequence[bytes]:
+        """Runs whose time has come and that are not in memory."""
+        keys = await self.beside.run(self.journal.due, time(), AT_A_TIME)
+        now = monotonic()
+        return [key for key in keys if key not in self.live and self._unfit.get(key, 0.0) < now]
+
+    async def _watch_over(self) -> None:
+        """Mend what breaks the invariant: no run is under way without a call in flight, a timer, a wait or a write."""
+        lost = [run.key for run in self.live.values() if self.is_stuck(run)]
+        for key in lost:
+            self._forget(self.live[key])
+        now = monotonic()
+        for key in await self.beside.run(self.journal.live):
+            if key not in self.live and key not in self._loading and self._unfit.get(key, 0.0) < now:
+                lost.append(key)  # or it has just ended, and is not taken up then
+        for run in await self._take_up_all(lost):
+            self.mended += 1
+            self.log.write("mended", run=run.id.decode(), flow=run.bound.name, state=run.row.state)
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether runs have been taken up, and timers are looked after."""
+        return self._ticking is not None
+
+    def gauges(self) -> dict[str, float]:
+        """What the metrics tell of it."""
+        return {
+            "in_memory": len(self.live),
+            "mended": self.mended,
+            "troubled": float(bool(self.journal.trouble)),
+            "uncommitted": sum(run.pending for run in self.live.values()),
+        }
+
+    mended = 0  # runs that were stuck, and were taken up again
+
+    def is_stuck(self, run: DurableRun) -> bool:
+        """Whether nothing will ever happen in a run by itself, though it has not ended."""
+        if run.pending or run.busy or run.inbox or run.kernel.state == "ended":
+            return bool(run.kernel.state == "ended" and not run.pending)
+        return any(leaf.handle is None and leaf.path not in run.story.parked for leaf in run.kernel.open_leaves())
+
+    def _look_at_clock(self) -> None:
+        ahead = time() - monotonic()
+        if abs(ahead - self._ahead) > CLOCK_JUMP:
+            self.log.write("clock_set", seconds=round(ahead - self._ahead, 1))
+        self._ahead = ahead
+
+    # The end.
+
+    def lane(self, bound: BoundProgram) -> Lane[InlineRun]:
+        """The lane of a program."""
+        return self._lanes.get(bound) or self._open_lane(bound)
+
+    async def drain(self, patience: float) -> int:
+        """Let the calls in flight end, for so many seconds at most; what follows from them is the next process'."""
+        self.stopping = True
+        if self._ticking is not None:
+            self._ticking.cancel()
+        until = monotonic() + patience
+        # Attempts tell their runs that they have ended, and nobody else.
+        while monotonic() < until and any(True for run in self.live.values() for _ in run.in_flight()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        left = len(self.live)
+        await self.beside.run(self.journal.close)
+        return left
