@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from bench.contenders import BENCH, copied, serving
 from bench.durable.contenders import ENGINES
@@ -41,13 +42,13 @@ class Gateway:
         answer = ask(self.running.port, "POST", f"/orchestrate/{flow}", REQUEST, ASYNC)
         if answer.status != 202 or "legato-run" not in answer.headers:
             raise StartFailed(f"a run of {flow} got {answer.status} {answer.body[:200]!r}")
-        return bytes.fromhex(answer.headers["legato-run"].replace("-", ""))
+        return UUID(answer.headers["legato-run"]).bytes
 
     def document(self, run: bytes) -> dict[str, Any]:
         """What the gateway says of a run."""
-        answer = ask(self.running.port, "GET", f"/api/runs/{run.hex()}")
+        answer = ask(self.running.port, "GET", f"/api/runs/{UUID(bytes=run)}")
         if answer.status != 200:
-            raise StartFailed(f"/api/runs/{run.hex()} got {answer.status} {answer.body[:200]!r}")
+            raise StartFailed(f"/api/runs/{UUID(bytes=run)} got {answer.status} {answer.body[:200]!r}")
         return json.loads(answer.body)
 
     def wait_for(self, run: bytes, state: str, seconds: float) -> float:

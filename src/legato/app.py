@@ -102,6 +102,7 @@ class App:
         self.orchestrator = Orchestrator(settings, self.host, self.connectors, self.metrics)
         self.gateway = Gateway(settings, self.orchestrator, self.log, lambda: self.catalog.unread)
         self.journal: JournalHost | None = None
+        self._opening: asyncio.Task[None] | None = None  # of the journal, while that is being opened late
         self.stopping_since: float | None = None  # monotonic
         self.metrics.gauge("legato_runs_active", "Runs that have not ended.", "flow", self._active)
         self.metrics.gauge(
@@ -156,7 +157,11 @@ class App:
                     version=deployed.version,
                     problems=[str(problem) for problem in deployed.problems[:LOGGED]],
                 )
-        if self.journal is None and any(each.bound and each.bound.pin for each in self.orchestrator.flows.values()):
+        if (
+            self.journal is None
+            and self._opening is None
+            and any(each.bound and each.bound.pin for each in self.orchestrator.flows.values())
+        ):
             self._opening = asyncio.get_running_loop().create_task(self._open_late())
         within = {user for name in names for user in self.orchestrator.users(name)}
         self.gateway.serve_flows({*names, *within})
@@ -166,7 +171,7 @@ class App:
         orchestrator = self.orchestrator
         path = Path(self.settings.folder) / self.settings.journal
         durable = [each.bound for each in orchestrator.flows.values() if each.bound is not None and each.bound.pin]
-        if self.journal is not None or not orchestrator.is_alone or not (durable or path.exists()):
+        if self.journal is not None or orchestrator.no_durable or not (durable or path.exists()):
             return
         self.journal = JournalHost(self.wheel, self.log, SqliteJournal(str(path), Blobs(self.data)), orchestrator)
         self._clear_data_of(self.journal)
@@ -192,6 +197,7 @@ class App:
         except (StoreUnavailable, DefinitionError) as error:
             self.orchestrator.no_journal = str(error)
             self.log.write("no_journal", detail=str(error))
+            self._opening = None  # another definition is another try
             return
         await self._recover()
 
@@ -270,6 +276,8 @@ class App:
         """Note that the process is on its way out: from now on `/readyz` says so, and `drain` is counted."""
         if self.stopping_since is None:
             self.stopping_since = monotonic()
+            if self.journal is not None:
+                self.journal.hurry()
 
     async def close(self) -> None:
         """Wait for the runs, then give back connections and threads."""

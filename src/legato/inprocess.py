@@ -25,11 +25,13 @@ from legato.errors import DefinitionError, LegatoError
 from legato.formats import read
 from legato.gateway.problems import of_failure
 from legato.hosts.inline import InlineHost, InlineRun
+from legato.kernel import Wait
 from legato.kernel.code import payload_of
+from legato.kernel.wait import TIMED_OUT
 from legato.model import flow as model
 from legato.model.definition import Definition
 from legato.model.function import Function
-from legato.model.outcome import Failure
+from legato.model.outcome import Failure, Outcome
 from legato.model.payload import Payload
 from legato.model.settings import Settings
 from legato.model.source import Source
@@ -95,17 +97,19 @@ async def run(
     functions: Mapping[str, object] | None = None,
     flows: Iterable[AnyFlow] = (),
     timeout: float | timedelta | None = None,  # noqa: ASYNC109 - it is the run's
+    signals: Mapping[str, object] | None = None,
 ) -> Any:
     """Run a flow, and give its result, decoded. Raises RunFailed, and DefinitionError for a flow that cannot run.
 
     `functions` are those that it calls, by name: a callable that gets the value, an exception that is raised, or
     anything else, which is the answer. Code that is no coroutine runs in the event loop, and must not block. `flows`
-    are those that it uses; `timeout`, in seconds, bounds the run.
+    are those that it uses; `timeout`, in seconds, bounds the run. `signals` are what its waits get, by name; a wait
+    for another takes its `timeout`. Nothing is stored, that of a durable flow neither.
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[InlineRun] = loop.create_future()
     wheel, log = Wheel(), Log(io.StringIO())
-    host = _Host(wheel, log, ended)
+    host = _Host(wheel, log, ended, {name: payload_of(value) for name, value in (signals or {}).items()})
     orchestrator = _orchestrator(host, functions or {})
     for each in flows:
         orchestrator.deploy(_definition(each))
@@ -140,11 +144,12 @@ def run_sync(
     functions: Mapping[str, object] | None = None,
     flows: Iterable[AnyFlow] = (),
     timeout: float | timedelta | None = None,
+    signals: Mapping[str, object] | None = None,
 ) -> Any:
     """Run a flow where there is no event loop, as `run` does."""
     if asyncio._get_running_loop() is not None:  # pyright: ignore[reportPrivateUsage] - the only one that does not raise
         raise LegatoError("there is an event loop already: write `await legato.run(...)`")
-    return asyncio.run(run(flow, input, functions=functions, flows=flows, timeout=timeout))
+    return asyncio.run(run(flow, input, functions=functions, flows=flows, timeout=timeout, signals=signals))
 
 
 async def _until(ended: asyncio.Future[InlineRun], started: Callable[[], list[InlineRun]]) -> None:
@@ -245,9 +250,22 @@ class _Here(Executor):
 class _Host(InlineHost):
     """A host for one run."""
 
-    def __init__(self, wheel: Wheel, log: Log, last: asyncio.Future[InlineRun]) -> None:
+    def __init__(self, wheel: Wheel, log: Log, last: asyncio.Future[InlineRun], signals: Mapping[str, Payload]) -> None:
         super().__init__(wheel, log)
         self._last = last
+        self._signals = signals
+
+    def wait(self, run: InlineRun, wait: Wait) -> None:
+        """Give the signal that there is; else let the time pass, if there is an end to it."""
+        signal = self._signals.get(wait.name)
+        if signal is not None:
+            run.postpone(wait, Outcome("ok", signal))
+        elif wait.seconds is None:
+            detail = f"the run waits for the signal {wait.name!r}, which is not given: signals={{{wait.name!r}: ...}}"
+            run.postpone(wait, Outcome("refused", detail=detail))
+        else:
+            over = Outcome("refused", status=TIMED_OUT, detail=f"no signal {wait.name!r} in {wait.seconds:g} s")
+            wait.handle = asyncio.get_running_loop().call_later(wait.seconds, run.take, wait, over)
 
     def ended(self, run: InlineRun) -> None:
         """Let go of the run, and tell who waits for it."""

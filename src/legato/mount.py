@@ -90,6 +90,7 @@ class Mounted:
 
     def _new_app(self) -> tuple[App, list[str]]:
         app = App(self._settings, Log(sys.stdout), stores=[], given=self._definitions)
+        app.orchestrator.no_durable = "what is mounted in another app has no journal", "serve it with `legato serve`"
         return app, [str(problem) for problem in app.load()]
 
     def _started(self) -> App:

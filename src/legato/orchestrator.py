@@ -96,7 +96,7 @@ class Orchestrator:
         self.start = host.start  # of what is not durable
         self.journal: JournalHost | None = None  # where durable flows run, once it is open
         self.no_journal = "no journal is open"  # why there is none
-        self.is_alone = True  # whether this process is the only one that serves: a journal has one owner
+        self.no_durable: tuple[str, str] | None = None  # why durable flows cannot be served at all, and the remedy
         self._connectors = connectors
         self._metrics = metrics
         self._guards = Guards()
@@ -175,6 +175,14 @@ class Orchestrator:
             self._worries = self.changes, worries
         return self._worries[1]
 
+    @property
+    def journal_worries(self) -> list[str]:
+        """What an operator should know of the journal."""
+        if self.journal is not None:
+            return [self.journal.journal.trouble] if self.journal.journal.trouble else []
+        durable = any(each.bound is not None and each.bound.pin is not None for each in self.flows.values())
+        return [f"durable flows cannot be run: {self.no_journal}"] if durable else []
+
     def find(self, name: str) -> Deployed:
         """The flow of this name. Raises UnknownFlow."""
         try:
@@ -245,9 +253,8 @@ class Orchestrator:
             return Deployed(definition, before, (), _warnings(definition, before))
         program, faults = linked(flow, self._flow_named, self._codes(flow, definition.code))
         uses = frozenset(program.uses)
-        if flow.durable and not self.is_alone:
-            message = "durable flows need a gateway of one process: a journal has one owner"
-            problem = Problem(file=definition.origin, message=message, remedy="serve without --workers")
+        if flow.durable and self.no_durable is not None:
+            problem = Problem(file=definition.origin, message=self.no_durable[0], remedy=self.no_durable[1])
             return Deployed(definition, None, (problem,), definition.warnings, uses)
         if any(not fault.warning for fault in faults):
             problems = self._problems(definition, faults)

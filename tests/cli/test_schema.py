@@ -40,6 +40,9 @@ ONLY_THE_READER = {
     "native-ids-collide",
     "native-graph-cycles",  # and what else a flow shows as a whole
     "native-steps-not-seen",
+    "native-saga-bad",  # what needs `durable: true`
+    "native-pivots",
+    "native-pivot-twice",
     "native-input-schema-bad",
     "native-callback-bad-16",  # a port of five digits that is too large
     "fnkit-duplicates",  # names are the same when blanks are trimmed

@@ -46,7 +46,7 @@ def admin_app(
             detail = f"{unread} could not be read yet, so that flows are not known"
             return JSONResponse({"status": "starting", "detail": detail, "degraded": catalog.troubles}, 503)
         body: dict[str, object] = {"status": "ok"}
-        if degraded := (catalog.troubles + orchestrator.worries)[:SHOWN]:
+        if degraded := (catalog.troubles + orchestrator.journal_worries + orchestrator.worries)[:SHOWN]:
             body["degraded"] = degraded
         return JSONResponse(body)
 

@@ -85,7 +85,9 @@ def _serve(settings: Settings, worker: Worker | None = None, *, given: Sequence[
         server = app.server()
         sockets = _listen(settings) if worker is None else list(worker.sockets)  # before anything else takes time
         app.import_functions()
-        app.orchestrator.is_alone = worker is None
+        if worker is not None:
+            why = "durable flows need a gateway of one process: a journal has one owner"
+            app.orchestrator.no_durable = why, "serve without --workers"
         problems = app.load()
         app.open_journal()
     except StoreUnavailable as error:

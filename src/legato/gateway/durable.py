@@ -98,6 +98,7 @@ class Waiting:
         if self._preference.wait <= 0:
             self._accepted()
         else:
+            self._host.callers.add(self._accepted)
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._preference.wait, self._accepted)
 
@@ -126,7 +127,6 @@ class Waiting:
                 msgspec.json.encode(document, enc_hook=repr),
             )
         )
-        self._host.rest(run)
 
     def leave(self) -> None:
         """Wait no more: the caller has been answered, or has left. The run goes on."""
@@ -135,8 +135,11 @@ class Waiting:
             self._timer.cancel()
             self._timer = None
         run = self._run
-        if run is not None and self.ended in run.listeners:
-            run.listeners.remove(self.ended)
+        if run is not None:
+            self._host.callers.discard(self._accepted)
+            if self.ended in run.listeners:
+                run.listeners.remove(self.ended)
+                self._host.rest(run)
 
 
 class Starts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from legato.errors import NotJSON
+from legato.model.failure_document import detail_of_failure, failure_members, status_of
 from legato.model.outcome import Failure, Outcome
 from legato.model.payload import Payload, check_json
 from legato.model.problem import Problem
@@ -12,10 +13,12 @@ from legato.model.problem_document import MEDIA_TYPE, problem_document
 from legato.transport.request import Answer
 from legato.values import Schema
 
-CONTENT_TYPE = f"content-type: {MEDIA_TYPE}\r\n".encode()
-EXCERPT = 2048  # bytes of a function's body that a problem shows (contract 5)
+__all__ = [
+    "CONTENT_TYPE", "answered", "broken_definition", "detail_of", "of_failure", "of_input", "passable", "refusal",
+    "status_of",
+]  # fmt: skip
 
-_STATUS = {"deadline": 504, "overloaded": 503, "mistake": 500, "cancelled": 503, "disconnect": 499}
+CONTENT_TYPE = f"content-type: {MEDIA_TYPE}\r\n".encode()
 
 
 def refusal(status: int, detail: str, headers: bytes = b"", **members: object) -> Answer:
@@ -28,16 +31,6 @@ def detail_of(refused: Answer) -> str:
     document = msgspec.json.decode(refused.body)
     first = next((f": {error['detail']}" for error in document.get("errors", ())), "")
     return f"{document['detail']}{first}"
-
-
-def status_of(failure: Failure) -> int:
-    """The status that a failed run is answered with (contract 5): 502 where a function failed and nobody says another.
-
-    A loop through gateways stays one all the way back: 508 says what to mend, 502 would say that something is down.
-    """
-    if failure.outcome.status == 508:
-        return 508
-    return failure.answer or _STATUS.get(failure.reason, 502)
 
 
 def answered(failure: Failure) -> Outcome | None:
@@ -53,26 +46,8 @@ def passable(status: int) -> int:
 def of_failure(failure: Failure, flow: str, run_id: str) -> tuple[int, bytes]:
     """(status, document) of a failed run of a native flow."""
     status = status_of(failure)
-    outcome = failure.outcome
-    upstream = None
-    if outcome.status:
-        upstream = {"status": outcome.status, "body": outcome.payload.excerpt(EXCERPT)}
-    undone = [path.removesuffix("/undo") for path, succeeded in failure.undo if succeeded]
-    not_undone = [path.removesuffix("/undo") for path, succeeded in failure.undo if not succeeded]
-    document = problem_document(
-        status,
-        _detail(failure),
-        flow=flow,
-        run=run_id,
-        step=failure.path,
-        function=failure.function,
-        outcome=outcome.kind if failure.reason in ("failed", "overloaded", "mistake") else None,
-        upstream=upstream,
-        errors=[_error(sibling) for sibling in failure.siblings],
-        undone=undone,
-        not_undone=not_undone,
-    )
-    return status, document
+    detail = detail_of_failure(failure)
+    return status, problem_document(status, detail, flow=flow, run=run_id, **failure_members(failure))
 
 
 def of_input(schema: Schema, payload: Payload, flow: str) -> Answer | None:
@@ -90,23 +65,6 @@ def of_input(schema: Schema, payload: Payload, flow: str) -> Answer | None:
             return refusal(400, "the flow takes JSON, and the body is none; nor does it say what else it is", flow=flow)
     errors = [{"pointer": problem.pointer, "detail": problem.detail} for problem in problems]
     return refusal(422, "the body does not fit the flow's input schema", flow=flow, errors=errors)
-
-
-def _detail(failure: Failure) -> str:
-    if failure.reason in ("failed", "overloaded") and failure.path:
-        return f"step {failure.path}: {failure.outcome.detail}"
-    if failure.path and failure.reason == "mistake":
-        return f"step {failure.path}: {failure.outcome.detail}"
-    if failure.path and failure.reason in ("deadline", "cancelled"):
-        return f"{failure.outcome.detail} in step {failure.path}"
-    return failure.outcome.detail
-
-
-def _error(failure: Failure) -> dict[str, object]:
-    error: dict[str, object] = {"step": failure.path, "function": failure.function, "detail": failure.outcome.detail}
-    if failure.outcome.status:
-        error["upstream"] = {"status": failure.outcome.status, "body": failure.outcome.payload.excerpt(EXCERPT)}
-    return error
 
 
 def broken_definition(name: str, problems: tuple[Problem, ...]) -> Answer:

@@ -14,7 +14,7 @@ from legato.hosts.bound import TAIL_TIME, BoundProgram, call_tail
 from legato.hosts.facts import facts_of
 from legato.hosts.lane import Lane
 from legato.hosts.recent import Noted, RecentRuns
-from legato.kernel import Call, Cancel, Command, Leaf, Respond, Run, Sleep
+from legato.kernel import Call, Cancel, Command, Leaf, Respond, Run, Sleep, Wait
 from legato.model.outcome import Failure, Outcome, Reason
 from legato.model.payload import Payload
 from legato.ports import Caller
@@ -121,6 +121,8 @@ class InlineRun(Timer, eq=False, kw_only=True):
         """Carry out a command that is no call."""
         if isinstance(command, Sleep):
             command.handle = asyncio.get_running_loop().call_later(command.seconds, self._wake, command)
+        elif isinstance(command, Wait):
+            self.host.wait(self, command)
         elif isinstance(command, Respond):
             self.answered = command
             self.reply(self, command.payload, command.failure)
@@ -128,16 +130,20 @@ class InlineRun(Timer, eq=False, kw_only=True):
             leaf = command.leaf
             if isinstance(leaf.handle, Attempts):
                 leaf.handle.withdraw()
-            elif isinstance(leaf, Sleep) and leaf.handle is not None:
+            elif isinstance(leaf, Sleep | Wait) and leaf.handle is not None:
                 cast("asyncio.TimerHandle", leaf.handle).cancel()
                 leaf.handle = None
                 self.postpone(leaf, Outcome("cancelled"))
 
     def _wake(self, sleep: Sleep) -> None:
         """A sleep is over."""
-        sleep.handle = None
+        self.take(sleep, Outcome("ok"))
+
+    def take(self, leaf: Sleep | Wait, outcome: Outcome) -> None:
+        """Take how a pause has ended."""
+        leaf.handle = None
         self.now = monotonic()
-        self.carry_out(self.kernel.deliver(sleep, Outcome("ok")))
+        self.carry_out(self.kernel.deliver(leaf, outcome))
 
     def _bound_undo(self) -> None:
         """What follows the end of a flow is not bound by its deadline, only by our patience: nobody could resume it."""
@@ -322,6 +328,10 @@ class InlineHost:
             self.retire(run.bound)
         if self._idle is not None and not any(self.runs()):
             self._idle.set()
+
+    def wait(self, run: InlineRun, wait: Wait) -> None:
+        """Wait for a signal: none can come to an inline run, and the linker lets none wait for one."""
+        run.postpone(wait, Outcome("refused", detail="a signal can only come to a durable run"))
 
     def retire(self, bound: BoundProgram) -> None:
         """Let go of a program that is served no more, as soon as its last run has ended."""

@@ -66,7 +66,8 @@ class LinkedCall:
     """
 
     __slots__ = (
-        "definition", "forward", "function", "index", "inspected", "is_undo", "key", "path", "undo", "undoable",
+        "definition", "forward", "function", "index", "inspected", "is_undo", "key", "path", "pivot", "undo",
+        "undoable",
     )  # fmt: skip
 
     def __init__(self, path: str, index: int, definition: CallStep, undo: UndoCall | None, is_undo: bool) -> None:
@@ -80,6 +81,7 @@ class LinkedCall:
         self.is_undo = is_undo
         self.inspected = False
         self.forward = False
+        self.pivot = definition.pivot
 
     def go(self, run: Run, fiber: Fiber, value: Payload, frame: Frame | None) -> Flowing:
         """Issue the call and wait for it."""

@@ -64,7 +64,7 @@ class LinkedCode(Forked):
         assert frame is not None
         path = self.place.of(frame)
         branch = Branch(fiber, frame, path)
-        code = CodeRun(run, self.flow, self.growth, Driven, self.durable, self.forward)
+        code = CodeRun(run, self.flow, self.growth, Driven, frame.trail, self.durable, self.forward)
         return cast("Flowing", Driven(code, branch, lambda: self.begin(code, value)))
 
 

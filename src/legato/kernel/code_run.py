@@ -11,7 +11,7 @@ from legato.kernel.frame import Frame, inner_frame
 from legato.kernel.parallel import with_siblings
 from legato.kernel.pending import Branch, Pending, Take, step_error, watched
 from legato.kernel.scheduler import Cancelled, Fiber, Join, Node, StepFailed
-from legato.kernel.trail import Together, Trail, Undone, commit, unwind
+from legato.kernel.trail import PIVOT, Together, Trail, Undone, unwind
 from legato.kernel.watchers import Quorum, Race
 from legato.model.flow import MAX_BRANCHES, MAX_DEPTH, MAX_ITEMS, MAX_WINDOW
 from legato.model.outcome import Failure
@@ -19,7 +19,7 @@ from legato.model.payload import EMPTY, Payload
 from legato.ports import Parts
 
 if TYPE_CHECKING:
-    from legato.kernel.calls import Flowing, LinkedCall, LinkedStep
+    from legato.kernel.calls import LinkedCall, LinkedStep
     from legato.kernel.code import Driven
     from legato.kernel.growth import Growth
     from legato.kernel.run import Run
@@ -46,19 +46,28 @@ class Given:
 class CodeRun:
     """What the code of one run knows. `current` is the branch whose code runs just now.
 
-    `durable` says that the run is. Where its flow goes forward, calls are tried until they are done.
+    `trail` is that of its flow. `durable` says that the run is. Where the flow goes forward, because it says so or its
+    pivot was done, calls are tried until they are done.
     """
 
-    __slots__ = ("_drive", "_forward", "_undone", "current", "durable", "expected", "flow", "growth", "run")
+    __slots__ = ("_drive", "_forward", "_trail", "_undone", "current", "durable", "expected", "flow", "growth", "run")
 
     def __init__(
-        self, run: Run, flow: str, growth: Growth, drive: Drive, durable: bool = False, forward: bool = False
+        self,
+        run: Run,
+        flow: str,
+        growth: Growth,
+        drive: Drive,
+        trail: Trail | None,
+        durable: bool = False,
+        forward: bool = False,
     ) -> None:
         self.run = run
         self.flow = flow
         self.growth = growth
         self.durable = durable
         self._forward = forward
+        self._trail: Trail = [] if trail is None else trail
         self.current: Branch | None = None
         self.expected: Node | None = None  # what the branch that runs is about to wait for
         self._drive = drive
@@ -79,7 +88,8 @@ class CodeRun:
     @property
     def forward(self) -> bool:
         """Whether a call that is begun now is tried until it is done. Raises ForeignAwait as `here` does."""
-        return self._forward and not self.here.taken
+        pivoted = bool(self._trail) and self._trail[0] is PIVOT
+        return (self._forward or pivoted) and not self.here.taken
 
     def check(self, pending: Pending) -> None:
         """Raise ForeignAwait unless the branch that runs may wait for it."""
@@ -108,33 +118,15 @@ class CodeRun:
     def call(self, linked: LinkedCall, payload: Payload, name: str, take: Take, parts: Parts | None = None) -> Pending:
         """Begin a call."""
         branch = self.here
-        if linked.definition.pivot:
-            return self._pivot(linked, payload, name, take, parts)
+        if linked.pivot and (branch.is_inner or branch.taken):
+            raise LegatoError("a `pivot` is called by the flow's own code: not in a branch, nor in a saga's block")
         path = branch.place(name)
         frame, trail = branch.frame, None
-        if linked.undoable:
+        if linked.undoable and not linked.pivot:
             frame, trail = self._inner(branch, EMPTY)
         leaf = self.run.call(branch.fiber, linked, payload, frame)
         leaf.own_path, leaf.parts = path, parts
         return Pending(self, branch, leaf, path, take, trail)
-
-    def _pivot(self, linked: LinkedCall, payload: Payload, name: str, take: Take, parts: Parts | None) -> Pending:
-        """Begin the call that is the flow's pivot: when it is done, nothing is undone any more."""
-        branch = self.here
-        if branch.is_inner or branch.taken:
-            raise LegatoError("a `pivot` is called by the flow's own code: not in a branch, nor in a saga's block")
-        path, frame = branch.place(name), branch.frame
-
-        def go(own: Fiber) -> Flowing:
-            leaf = self.run.call(own, linked, payload, frame)
-            leaf.own_path, leaf.parts = path, parts
-            value = yield leaf
-            self._forward = True
-            if frame.trail is not None:
-                commit(frame.trail)
-            return value
-
-        return Pending(self, branch, self.run.spawn(branch.fiber, go), path, take)
 
     def wait_for(self, step: Callable[[str], LinkedStep], name: str, take: Take) -> Pending:
         """Begin a wait, which is made of its path."""

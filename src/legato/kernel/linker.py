@@ -238,7 +238,7 @@ class Linker:
             core = WithUndo(core, path, self._undo(step.undo, step, path, sight))
         linked = self._modified(step, core, path, step_id, sight, absent)
         self._course.check(step, path)
-        return WithPivot(linked) if step.pivot else linked
+        return WithPivot(linked) if step.pivot and not isinstance(step, CallStep | PythonStep) else linked
 
     def _modified(
         self, step: Step, core: LinkedStep, path: str, step_id: str, sight: Sight, absent: bool
@@ -282,6 +282,7 @@ class Linker:
                     retry=step.retry,
                     idempotent=step.idempotent,
                     undo=step.undo,
+                    pivot=step.pivot,
                     at_most_once=step.at_most_once,
                 )
                 return self._call_step(definition, path, sight, step)

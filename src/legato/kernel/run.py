@@ -25,7 +25,7 @@ from legato.kernel.frame import Frame, error_document, state_of
 from legato.kernel.program import LinkedCallback, Program
 from legato.kernel.scheduler import Call, Command, Fiber, Leaf, Respond, Scheduler, Sleep, StepFailed, Wait
 from legato.kernel.subflow import handle
-from legato.kernel.trail import DoneCall, Trail, forget, settle, unwind
+from legato.kernel.trail import DoneCall, Trail, commit, forget, settle, unwind
 from legato.model.outcome import Failure, Outcome, Reason
 from legato.model.payload import EMPTY, Payload, json_payload
 
@@ -157,8 +157,11 @@ class Run(Scheduler):
     def _noted(self, leaf: Leaf, outcome: Outcome) -> Outcome:
         """Keep what is to be undone if the flow fails, and what is shared; gives the outcome, which that may change."""
         trail = None if leaf.frame is None else leaf.frame.trail
-        if trail is not None and isinstance(leaf, Call) and leaf.step.undo is not None and outcome.effect_possible:
-            trail.append(DoneCall(leaf, outcome))
+        if trail is not None and isinstance(leaf, Call):
+            if leaf.step.pivot and outcome.kind == "ok":
+                commit(trail)  # by the delivery: it may come after a cancel, and was done all the same
+            elif leaf.step.undo is not None and outcome.effect_possible:
+                trail.append(DoneCall(leaf, outcome))
         return outcome if outcome.shared is None else self.share(outcome, outcome.shared)
 
     def share(self, outcome: Outcome, changes: dict[str, bytes | None]) -> Outcome:

@@ -43,9 +43,9 @@ class WithUndo(Forked):
 
 
 class WithPivot(Forked):
-    """A step after which nothing in its flow is undone any more. It is one of the flow's own, not one within another.
+    """A step that is no call, and after which nothing in its flow is undone any more. What a call is says `Run`.
 
-    So nothing of the flow is under way beside it.
+    It is one of the flow's own, not one within another, so nothing of the flow is under way beside it.
     """
 
     __slots__ = ("core", "undoable")

@@ -51,6 +51,7 @@ class JournalHost(InlineHost):
         self.journal = journal
         self.live: dict[bytes, DurableRun] = {}
         self.stopping = False
+        self.callers: set[Callable[[], None]] = set()  # who waits for a run, and how each is told to look later
         self.beside = Beside(4)
         self._programs = programs
         self._bound: dict[bytes, BoundProgram] = {}  # by the digest of what is pinned
@@ -168,7 +169,7 @@ class JournalHost(InlineHost):
 
     def rest(self, run: DurableRun) -> None:
         """Let a run leave memory if it only waits, and not for anything soon."""
-        if run.calls != len(run.story.parked) or run.pending or run.listeners or run.inbox or run.gone:
+        if run.calls != len(run.story.parked) or run.pending or run.listeners or run.inbox or run.gone or run.busy:
             return
         row = run.row
         if row.state == "parked" or (row.state == "waiting" and (row.due is None or row.due - time() > REST)):
@@ -329,6 +330,11 @@ class JournalHost(InlineHost):
     def lane(self, bound: BoundProgram) -> Lane[InlineRun]:
         """The lane of a program."""
         return self._lanes.get(bound) or self._open_lane(bound)
+
+    def hurry(self) -> None:
+        """Tell who waits for a run to look later."""
+        for tell in list(self.callers):
+            tell()
 
     async def drain(self, patience: float) -> int:
         """Let the calls in flight end, for so many seconds at most; what follows from them is the next process'."""

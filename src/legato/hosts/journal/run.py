@@ -204,12 +204,10 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
 
     def _over(self, leaf: Sleep | Wait) -> None:
         """A pause is over."""
-        leaf.handle = None
-        self.now = monotonic()
         outcome = Outcome("ok")
         if isinstance(leaf, Wait):
             outcome = Outcome("refused", status=TIMED_OUT, detail=f"no signal {leaf.name!r} in {leaf.seconds:g} s")
-        self.carry_out(self.kernel.deliver(leaf, outcome))
+        self.take(leaf, outcome)
 
     def disarm(self, leaf: Sleep | Wait) -> None:
         """Stop the clock of a pause."""
