@@ -15,8 +15,12 @@ APART = 1  # milliseconds from one copy to the next, as their ids (UUID version 
 CHUNK = 100_000
 
 
-def fill(journal: Path, template: bytes, count: int) -> None:
-    """Copy the run `template` `count` times, as if they had come before it. Nobody else may have the journal open."""
+def fill(journal: Path, template: bytes, count: int) -> bytes:
+    """Copy the run `template` `count` times, as if they had come before it; the id of the last copy.
+
+    Nobody else may have the journal open.
+    """
+    ids: list[tuple[bytes]] = []
     with closing(sqlite3.connect(journal, isolation_level=None)) as connection:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -200000", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -39,6 +43,7 @@ def fill(journal: Path, template: bytes, count: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    return ids[-1][0]
 
 
 def _copying(connection: sqlite3.Connection, table: str, column: str) -> str:

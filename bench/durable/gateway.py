@@ -60,13 +60,22 @@ class Gateway:
             time.sleep(0.02)
         return time.monotonic() - since
 
-    def fill(self, flow: str, state: str, count: int) -> None:
-        """Start, make one run, stop, copy it `count` times. Raises StartFailed."""
+    def signal(self, run: bytes, name: str) -> None:
+        """Give a run the signal that it waits for."""
+        answer = ask(self.running.port, "POST", f"/api/runs/{UUID(bytes=run)}/signals/{name}", REQUEST)
+        if answer.status >= 300:
+            raise StartFailed(f"a signal for {UUID(bytes=run)} got {answer.status} {answer.body[:200]!r}")
+
+    def fill(self, flow: str, state: str, count: int) -> bytes:
+        """Start, make one run, stop, copy it `count` times; the id of a copy. Raises StartFailed."""
         self.start()
         template = self.begin_run(flow)
         self.wait_for(template, state, 10)
         self.running.stop()
-        fill(self.journal, template, count)
+        copy = fill(self.journal, template, count)
+        if (runs := census(self.journal)[0]) != count + 1:
+            raise StartFailed(f"the journal holds {runs:,} runs instead of {count + 1:,}")
+        return copy
 
     def bytes_each(self) -> float:
         """Bytes of the journal for each of its runs; to be asked when it is stopped."""

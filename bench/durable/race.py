@@ -71,7 +71,9 @@ def checks(race: Race) -> list[Check]:
     ]
     for name, engine in ENGINES.items():
         if name != "legato":
-            found.append(Check(f"durable runs/s: Legato / {engine.title}", paired(ours, rates[name]), None))
-            lone = paired(race.over_calls(name), over)
-            found.append(Check(f"lone run over its calls: {engine.title} / Legato", lone, None))
+            gone, lone = f"{engine.title} {'absent' if name in race.absent else 'failed'}", race.over_calls(name)
+            what = f"durable runs/s: Legato / {engine.title}"
+            found.append(Check(what, paired(ours, rates[name]), None, None, gone))
+            what = f"lone run over its calls: {engine.title} / Legato"
+            found.append(Check(what, paired(lone, over), None, None, gone))
     return [check if ours else Check(check.what, None, check.required, check.wanted, why) for check in found]

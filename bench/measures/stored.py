@@ -50,9 +50,10 @@ def _rounds(stage: Stage, disk: Disk, spells: dict[str, list[Spell]], count: int
         functions = scene.start_nginx()
         gateways = [Gateway(scene, disk.folder / name, functions) for name in ("empty", "full")]
         scene.say(f"stored: filling a journal with {count:,} runs")
-        gateways[1].fill("seq", "succeeded", count)
+        copy = gateways[1].fill("seq", "succeeded", count)
         for gateway in gateways:
             gateway.start()
+        gateways[1].wait_for(copy, "succeeded", 5)  # the gateway knows the copies
         for number in range(stage.plan.durable_rounds + 1):
             scene.say(f"stored: round {number} of {stage.plan.durable_rounds}" if number else "stored: warming up")
             seconds = stage.plan.durable_seconds if number else WARM

@@ -34,7 +34,8 @@ def some_outcome(random: Random, trouble: float) -> Outcome:
     if random.random() >= trouble:
         return Outcome("ok", some_answer(random), 200)
     kind = random.choice(["refused", "retryable", "unknown", "cancelled"])
-    return Outcome(kind, maybe_done=random.random() < 0.3)  # type: ignore[arg-type]
+    status = 422 if kind == "refused" else 0  # without one it is no function that says no, but the flow's own mistake
+    return Outcome(kind, status=status, maybe_done=random.random() < 0.3)  # type: ignore[arg-type]
 
 
 def flow_of(shape: list[Any]) -> Flow:

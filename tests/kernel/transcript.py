@@ -5,15 +5,16 @@
     b cancelled -> ; end failed a
 
 Events are `<path> <outcome> [JSON]`, `cancel`, `deadline`, `disconnect`, each also with `hard ` before it. A call with
-no outcome written in JSON answers `{"at": "<path>"}`. Every transcript is replayed from its own record.
+no outcome written in JSON answers `{"at": "<path>"}`; a wait's time passes by `late`. Every transcript is replayed from
+its own record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import dedent
 
-from legato.kernel import Call, Cancel, Command, Run, link
+from legato.kernel import Cancel, Command, Leaf, Respond, Run, link
 from legato.model.flow import Flow
 from legato.model.outcome import Outcome, Reason
 from legato.model.payload import EMPTY, JSON, Payload, json_payload
@@ -23,11 +24,11 @@ REASONS: dict[str, Reason] = {"cancel": "cancelled", "deadline": "deadline", "di
 
 
 class Driven:
-    """A run, its calls by path, and the transcript so far."""
+    """A run, its leaves by path, and the transcript so far."""
 
-    def __init__(self, flow: Flow) -> None:
-        self.run = Run(link(flow))
-        self.calls: dict[str, Call] = {}
+    def __init__(self, flow: Flow, flows: Mapping[str, Flow] | None = None) -> None:
+        self.run = Run(link(flow, (flows or {}).get))
+        self.calls: dict[str, Leaf] = {}
         self.lines: list[str] = []
 
     def note(self, event: str, commands: Sequence[Command]) -> None:
@@ -36,7 +37,7 @@ class Driven:
         for command in commands:
             if isinstance(command, Cancel):
                 words.append(f"cancel {command.path}")
-            else:
+            elif not isinstance(command, Respond):
                 assert command.path not in self.calls, f"{command.path} is issued twice"
                 self.calls[command.path] = command
                 words.append(command.path)
@@ -67,23 +68,26 @@ class Driven:
             return
         kind, _, body = rest.partition(" ")
         payload = EMPTY
+        if kind == "late":
+            self.note(event, self.run.deliver(self.calls[first], Outcome("refused", status=504)))
+            return
         if kind == "ok":
             payload = Payload.of(JSON, body.encode()) if body else json_payload({"at": first})
         self.deliver(first, Outcome(kind, payload, {"ok": 200, "refused": 422}.get(kind, 0)))  # type: ignore[arg-type]
 
 
-def play(flow: Flow, transcript: str, payload: Payload = INPUT) -> Driven:
+def play(flow: Flow, transcript: str, payload: Payload = INPUT, flows: Mapping[str, Flow] | None = None) -> Driven:
     """Do every event of the transcript and check every command; then check that a replay does the same."""
     expected = [line.split("#")[0].rstrip() for line in dedent(transcript).strip().splitlines()]
     expected = [" ".join(line.split()) for line in expected if line]
-    driven = _driven(flow, expected, payload)
+    driven = _driven(flow, expected, payload, flows)
     assert "\n".join(driven.lines) == "\n".join(_without_bodies(line) for line in expected)
-    assert _driven(flow, expected, payload).lines == driven.lines
+    assert _driven(flow, expected, payload, flows).lines == driven.lines
     return driven
 
 
-def _driven(flow: Flow, expected: list[str], payload: Payload) -> Driven:
-    driven = Driven(flow)
+def _driven(flow: Flow, expected: list[str], payload: Payload, flows: Mapping[str, Flow] | None) -> Driven:
+    driven = Driven(flow, flows)
     for line in expected:
         event = line.partition(" ->")[0]
         if event == "start":

@@ -13,11 +13,6 @@ from legato.model.problem_document import MEDIA_TYPE, problem_document
 from legato.transport.request import Answer
 from legato.values import Schema
 
-__all__ = [
-    "CONTENT_TYPE", "answered", "broken_definition", "detail_of", "of_failure", "of_input", "passable", "refusal",
-    "status_of",
-]  # fmt: skip
-
 CONTENT_TYPE = f"content-type: {MEDIA_TYPE}\r\n".encode()
 
 

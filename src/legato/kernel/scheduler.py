@@ -331,6 +331,8 @@ class Scheduler:
             self.end(leaf, EMPTY, Cancelled((scope.reason if scope else None) or "cancelled"))
         else:
             reason: Reason = "overloaded" if outcome.overloaded else "failed"
+            if outcome.kind == "refused" and not outcome.status:
+                reason = "mistake"  # no function said no: what the flow made for it could not be sent
             failure = Failure(reason, outcome, leaf.path, leaf.function)
             self.end(leaf, EMPTY, StepFailed(failure))
 

@@ -165,9 +165,8 @@ def unwind(
 
 
 def commit(trail: Trail) -> None:
-    """The pivot of the flow whose trail this is was done: let go of what was done before it, and keep the rest."""
-    forget(trail)
-    trail.append(PIVOT)
+    """Note that the pivot of the flow whose trail this is was done."""
+    trail.insert(0, PIVOT)  # what is before it stays: flows within may be under way, and undo themselves if they fail
 
 
 def settle(trail: Trail) -> None:

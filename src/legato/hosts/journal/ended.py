@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from legato.errors import StoreUnavailable
+from legato.hosts.journal.documents import void_of
 from legato.hosts.journal.records import Ended, Responded, Started, payload_of, record_of
 from legato.hosts.recent import Noted
 from legato.kernel import Respond
@@ -19,15 +20,18 @@ class EndedRun:
 
     def __init__(self, stored: StoredRun) -> None:
         started, ended, responded = None, None, None
-        for event in stored.events:
-            if event.kind.startswith(("started", "ended", "respond")):
+        void: set[int] = set()
+        for event in reversed(stored.events):  # an end that was taken back counts no more: what did comes after it
+            if event.kind.startswith("retried"):
+                void |= void_of([record_of(event.kind, event.body)])
+            elif event.seq not in void and event.kind.startswith(("started", "ended", "respond")):
                 match record_of(event.kind, event.body):
                     case Started() as record:
                         started = record
                     case Ended() as record:
-                        ended = record
+                        ended = ended or record
                     case Responded() as record:
-                        responded = record
+                        responded = responded or record
                     case _:
                         pass
         self.id = id_text(stored.row.id)

@@ -31,6 +31,7 @@ from legato.transport.wheel import Wheel
 TICK = 0.5  # seconds between two looks for runs that are due
 AT_A_TIME = 200  # runs that are taken up in one go
 REST = 2.0  # seconds: a run that is due sooner stays in memory, as reading it again would cost more
+LINGER = 0.5  # seconds that a run which was taken up stays in memory, though it may only wait
 CLOCK_JUMP = 2.0  # seconds by which the clock must have been set for the log to say so
 PRIVATE = frozenset({b"authorization", b"proxy-authorization", b"cookie"})  # headers that are not written down
 
@@ -207,7 +208,7 @@ class JournalHost(InlineHost):
         """Bring a run back into memory, and carry out what is open."""
         key = stored.row.id
         try:
-            bound = await self._program(stored.row)
+            bound = await self.program(stored.row)
             run = taken_up(self, bound, stored)
         except (DefinitionError, Unfit) as error:
             self._park_unfit(stored, str(error))
@@ -215,10 +216,11 @@ class JournalHost(InlineHost):
         self._unfit.pop(key, None)
         self.live[key] = run
         go_on(run)
-        self.rest(run)
+        asyncio.get_running_loop().call_later(LINGER, self.rest, run)  # whoever has asked for it comes first
         return run
 
-    async def _program(self, row: RunRow) -> BoundProgram:
+    async def program(self, row: RunRow) -> BoundProgram:
+        """The program that a run has pinned. Raises Unfit, DefinitionError, StoreUnavailable."""
         bound = self._bound.get(row.program)
         if bound is None:
             if row.kernel != VERSION:

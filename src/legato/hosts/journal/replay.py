@@ -158,7 +158,7 @@ def go_on(run: DurableRun) -> None:
             fresh.append(leaf)
         elif isinstance(leaf, Call) and calling is not None and calling.intended:
             run.park(leaf, Outcome("unknown", detail=MAYBE), MAYBE)
-        elif isinstance(leaf, Call) and calling is not None and calling.attempts:
+        elif isinstance(leaf, Call) and calling is not None and (calling.attempts or calling.maybe_done):
             run.again(leaf)
         else:
             issue.append(leaf)
