@@ -173,7 +173,9 @@ class App:
         durable = [each.bound for each in orchestrator.flows.values() if each.bound is not None and each.bound.pin]
         if self.journal is not None or orchestrator.no_durable or not (durable or path.exists()):
             return
-        self.journal = JournalHost(self.wheel, self.log, SqliteJournal(str(path), Blobs(self.data)), orchestrator)
+        self.journal = JournalHost(
+            self.wheel, self.log, SqliteJournal(str(path), Blobs(self.data)), orchestrator, self.settings.keep_runs
+        )
         self._clear_data_of(self.journal)
         orchestrator.journal = self.journal
         for bound in durable:
@@ -314,7 +316,7 @@ class App:
                 await beside.run(self.metrics.publish, self.metrics.read())
 
     def _admin(self) -> Starlette:
-        runs = RunsAPI(self.host, self.log, lambda: self.journal)
+        runs = RunsAPI(self.host, self.log, lambda: self.journal, lambda: self.stopping_since is not None)
         return admin_app(
             self.orchestrator,
             self.catalog,

@@ -5,7 +5,7 @@ The transport's own (`Service`, `Sink`) and the kernel's (`LinkedStep`) stand wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from legato.model.function import Function
@@ -291,6 +291,13 @@ class Journal(Protocol):
 
     def started(self, key: bytes) -> StartKey | None:
         """The run that was started under a key which has not expired."""
+        ...
+
+    def prune(self, before: float, done: Callable[[int], None]) -> None:
+        """Delete some of the runs that ended before a moment; `done` is told how many.
+
+        From the event loop only. What cannot be deleted stays, and is told to the loop's exception handler.
+        """
         ...
 
     def close(self) -> None:

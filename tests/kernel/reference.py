@@ -15,9 +15,13 @@ from legato.errors import NotJSON
 from legato.model.flow import Flow
 from legato.model.outcome import Outcome
 from legato.model.payload import Payload
-from legato.model.steps import CallStep, SequenceStep, Step
+from legato.model.steps import CallStep, SequenceStep, Step, WaitStep
 
 NEVER = inf
+
+
+class Nothing:
+    """What a wait is sent."""
 
 
 class Opaque:
@@ -63,6 +67,7 @@ class Reference:
         self._flow = flow
         self._answers = answers
         self._out = Expected()
+        self._pivoted = False
 
     def expect(self, given: Any, cancel: float, reason: str, hard: float) -> Expected:
         """What must have happened; `cancel` is when the first cancel came, `hard` when the first hard one did."""
@@ -71,12 +76,21 @@ class Reference:
         out.end, out.how, out.value, out.failures = end.at, end.how, end.value, end.failures
         if end.how == "cancelled":
             out.failures = {(reason, "")}
-        if end.how != "ok" and end.at < NEVER and hard > end.at:
+        if end.how != "ok" and end.at < NEVER and hard > end.at and not self._pivoted:
             out.end = self._unwind(end.trail, end.at, hard)
         return out
 
     def _step(self, step: Step, path: str, start: float, cancel: float, given: Any) -> End:
-        if isinstance(step, CallStep):
+        end = self._plain(step, path, start, cancel, given)
+        if end.how == "ok" and end.at < NEVER:
+            done = end.at < cancel or isinstance(step, CallStep)  # a call by its answer, others by going on
+            self._pivoted = self._pivoted or (step.pivot and done)
+            if step.undo is not None and done and not isinstance(step, CallStep):
+                end.trail = [(path, given, end.value)]
+        return end
+
+    def _plain(self, step: Step, path: str, start: float, cancel: float, given: Any) -> End:
+        if isinstance(step, CallStep | WaitStep):
             return self._call(step, path, start, cancel, given)
         if isinstance(step, SequenceStep):
             return self._sequence(step.steps, f"{path}.", start, cancel, given)
@@ -94,15 +108,15 @@ class Reference:
                 return End(at, "cancelled" if cancel <= at else end.how, None, end.failures, trail)
         return End(at, "cancelled" if cancel <= at else "ok", given, set(), trail)
 
-    def _call(self, step: CallStep, path: str, start: float, cancel: float, given: Any) -> End:
+    def _call(self, step: CallStep | WaitStep, path: str, start: float, cancel: float, given: Any) -> End:
         if cancel <= start:
             return End(start, "cancelled")
-        self._out.issued[path] = (start, given)
+        self._out.issued[path] = (start, given if isinstance(step, CallStep) else Nothing)
         at, outcome = self._answers.get(path, (NEVER, Outcome("unknown")))
         if cancel < at:
             self._out.cancelled[path] = min(cancel, self._out.cancelled.get(path, NEVER))
         trail: list[Any] = []
-        if at < NEVER and step.undo is not None and (outcome.kind in ("ok", "unknown") or outcome.maybe_done):
+        if at < NEVER and isinstance(step, CallStep) and step.undo is not None and (outcome.kind in ("ok", "unknown") or outcome.maybe_done):
             trail.append((path, given, meaning(outcome.payload) if outcome.kind == "ok" else None))
         if outcome.kind == "ok":
             return End(at, "ok", meaning(outcome.payload), trail=trail)

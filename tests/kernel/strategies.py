@@ -8,11 +8,12 @@ from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from legato.model.flow import Flow
 from legato.model.outcome import Outcome
 from legato.model.payload import EMPTY, Payload, json_payload
-from legato.model.steps import CallStep, ParallelStep, SequenceStep, Step, UndoCall
+from legato.model.steps import CallStep, ParallelStep, SequenceStep, Step, UndoCall, WaitStep
 from tests.kernel.flows import BINARY, text
 
 # A call is whether it has an undo; a list is a sequence; a tuple is a parallel.
@@ -55,9 +56,44 @@ def _step(shape: Shape, numbers: Iterator[int], named: bool) -> Step:
     return ParallelStep(branches=branches, id=f"p{n}" if named else "")
 
 
+def with_saga(flow: Flow, seed: int) -> Flow:
+    """A flow some of whose steps, whatever they hold, have an undo of their own, and one of which may be its pivot.
+
+    Every so often a wait stands in the place of a call.
+    """
+    random, numbers = Random(seed), count(1000)
+
+    def changed(step: Step) -> Step:
+        undo = UndoCall(function=f"u{next(numbers)}") if random.random() < 0.4 else None
+        if isinstance(step, SequenceStep):
+            return SequenceStep(steps=tuple(map(changed, step.steps)), id=step.id, undo=undo)
+        if isinstance(step, ParallelStep):
+            branches = {name: changed(branch) for name, branch in step.branches.items()}
+            return ParallelStep(branches=branches, id=step.id, undo=undo)
+        if isinstance(step, CallStep) and random.random() < 0.3:
+            return WaitStep(wait=step.function, id=step.id, undo=undo)
+        return step
+
+    steps = [changed(step) for step in flow.steps]
+    if steps and random.random() < 0.6:
+        n = random.randrange(len(steps))
+        steps[n] = pivoted(steps[n], random)
+    return Flow(name=flow.name, steps=tuple(steps), durable=True)
+
+
+def pivoted(step: Step, random: Random) -> Step:
+    """A step as the pivot, or one of those within it that may be."""
+    if isinstance(step, SequenceStep) and step.undo is None and step.steps and random.random() < 0.5:
+        n = random.randrange(len(step.steps))
+        inner = pivoted(step.steps[n], random)
+        return replace(step, steps=(*step.steps[:n], inner, *step.steps[n + 1 :]))
+    return replace(step, pivot=True)
+
+
 shapes: st.SearchStrategy[Shape] = st.recursive(
     st.booleans(),
     lambda inner: st.lists(inner, max_size=3) | st.lists(inner, min_size=1, max_size=3).map(tuple),
     max_leaves=9,
 )
 flows = st.lists(shapes, max_size=4).map(flow_of)
+sagas = st.builds(with_saga, flows, seeds)

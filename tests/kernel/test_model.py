@@ -15,13 +15,13 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legato.kernel import Call, Cancel, Command, Run, link
+from legato.kernel import Call, Cancel, Command, Leaf, Run, link
 from legato.model.flow import Flow
 from legato.model.outcome import Outcome
 from legato.model.payload import Payload, json_payload
 from tests.kernel.flows import BINARY
-from tests.kernel.reference import Expected, Opaque, Reference, meaning
-from tests.kernel.strategies import flows, seeds, some_outcome
+from tests.kernel.reference import Expected, Nothing, Opaque, Reference, meaning
+from tests.kernel.strategies import flows, sagas, seeds, some_outcome
 
 Event = tuple[str, Any, Any]
 
@@ -31,7 +31,7 @@ class Recorded:
 
     def __init__(self, flow: Flow) -> None:
         self.run = Run(link(flow))
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, Leaf] = {}
         self.issued: dict[str, float] = {}
         self.cancelled: dict[str, float] = {}
         self.answered: dict[str, tuple[int, Outcome]] = {}
@@ -121,7 +121,7 @@ troubles = st.sampled_from([0.0, 0.2, 0.5])
 inputs = st.sampled_from([json_payload({"n": 1}), json_payload(None), BINARY])
 
 
-@given(seeds, flows, inputs, troubles)
+@given(seeds, flows | sagas, inputs, troubles)
 def test_a_run_does_what_its_flow_means(seed: int, flow: Flow, given_input: Payload, trouble: float) -> None:
     run = drive(seed, flow, given_input, trouble)
     expected = expected_of(flow, run, given_input)
@@ -129,7 +129,11 @@ def test_a_run_does_what_its_flow_means(seed: int, flow: Flow, given_input: Payl
     assert run.cancelled == expected.cancelled
     assert run.ended_at == expected.end
     for path, (_, value) in expected.issued.items():
-        assert same(value, run.calls[path].payload, path.endswith("/undo")), path
+        leaf = run.calls[path]
+        if isinstance(leaf, Call):
+            assert same(value, leaf.payload, path.endswith("/undo")), path
+        else:
+            assert value is Nothing, path
     failure = run.run.failure
     if expected.how == "ok":
         assert failure is None
@@ -145,7 +149,7 @@ def test_a_run_does_what_its_flow_means(seed: int, flow: Flow, given_input: Payl
             assert (failure.reason, failure.path) in expected.failures
 
 
-@given(seeds, flows, inputs, troubles)
+@given(seeds, flows | sagas, inputs, troubles)
 def test_a_replay_of_the_record_does_the_same(seed: int, flow: Flow, given_input: Payload, trouble: float) -> None:
     first = drive(seed, flow, given_input, trouble)
     # A definition that went through a store, and a process whose memory lies elsewhere.

@@ -1,4 +1,4 @@
-"""Undo of steps that are no calls, and pivots: what is undone when, as transcripts. Whole runs are in tests/language."""
+"""Undo of steps that are no calls, and pivots: what is undone when, as transcripts."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ UNDO: dict[str, tuple[str, str]] = {
         start       -> p.x.a, p.y.b
         p.x.a ok    ->
         p.y.b ok    -> p.y.c
-        p.y.c refused -> p.x/undo, p.y.b/undo ; undoing
+        p.y.c refused -> p.y.b/undo, p.x/undo ; undoing
         p.x/undo ok -> ; undoing
         p.y.b/undo ok -> ; end failed p.y.c
         """,
@@ -372,11 +372,11 @@ PIVOTS_WITHIN: dict[str, tuple[str, str]] = {
     "in branches, each flow by itself": (
         "{parallel: {x: {flow: paying}, y: {flow: paying}, z: d}, id: q}",
         """
-        start       -> q.x.a, q.y.a, q.z
+        start       -> q.z, q.x.a, q.y.a
         q.x.a ok    -> q.x.p
         q.y.a ok    -> q.y.p
         q.x.p ok    -> q.x.b
-        q.z refused -> cancel q.y.p, cancel q.x.b
+        q.z refused -> cancel q.x.b, cancel q.y.p
         q.y.p unknown ->
         q.x.b unknown -> q.y.a/undo ; undoing
         q.y.a/undo ok -> ; end failed q.z

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from textwrap import dedent
+from typing import Any
 
-from legato.kernel import Cancel, Command, Leaf, Respond, Run, link
+from legato.kernel import Cancel, Command, Respond, Run, link
 from legato.model.flow import Flow
 from legato.model.outcome import Outcome, Reason
 from legato.model.payload import EMPTY, JSON, Payload, json_payload
@@ -28,7 +29,7 @@ class Driven:
 
     def __init__(self, flow: Flow, flows: Mapping[str, Flow] | None = None) -> None:
         self.run = Run(link(flow, (flows or {}).get))
-        self.calls: dict[str, Leaf] = {}
+        self.calls: dict[str, Any] = {}
         self.lines: list[str] = []
 
     def note(self, event: str, commands: Sequence[Command]) -> None:

@@ -136,10 +136,7 @@ class Expected:
         trail.append(trails)
         names = list(branches)
         values = self._beside(
-            [
-                (branches[name]["steps"], f"{path}.{name}.", value, own)
-                for name, own in zip(names, trails, strict=True)
-            ]
+            [(branches[name]["steps"], f"{path}.{name}.", value, own) for name, own in zip(names, trails, strict=True)]
         )
         return dict(zip(names, values, strict=True))
 

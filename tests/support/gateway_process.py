@@ -19,7 +19,7 @@ from tests.support.wire import Address, Answer, Wire
 
 STARTING = 20.0  # seconds
 STOPPING = 20.0
-_TROUBLE = re.compile(
+TROUBLE = re.compile(
     r"Traceback|Exception ignored|Exception in |Fatal error|Warning:|never awaited|Task was"
     r"|ERROR(?!:    Cancel 0 running)"  # uvicorn's word for connections that do not end
 )
@@ -152,4 +152,4 @@ class GatewayProcess:
         """Fail when something that looks like a bug has been written since the last check."""
         errors = self.errors()[self.checked :]
         self.checked += len(errors)
-        assert not _TROUBLE.search(errors), f"the gateway wrote:\n{errors[-8000:]}"
+        assert not TROUBLE.search(errors), f"the gateway wrote:\n{errors[-8000:]}"

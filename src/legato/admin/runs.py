@@ -1,20 +1,22 @@
-"""`/api/runs`: what the last runs did. Inline runs are in this process' memory alone, the last ones of them."""
+"""`/api/runs`: what runs did and do. Inline runs are in this process' memory alone, the last ones of them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from legato.admin.answers import as_json
+from legato.admin.durable import DurableRuns
 from legato.admin.problems import Problematic, number
 from legato.hosts.inline import InlineHost
 from legato.hosts.journal.host import JournalHost
 from legato.hosts.recent import Clock, Remembered, function_documents, run_document
+from legato.model.journal import RunQuery
+from legato.telemetry.ids import id_key
 from legato.telemetry.log import Log
 from legato.transport.beside import Beside
 
@@ -24,46 +26,61 @@ STATES = ("running", "undoing", "succeeded", "failed", "undone", "cancelled")
 
 
 class RunsAPI:
-    """The routes."""
+    """The routes. `durable` gives the host of durable runs, if there is one; `stopping` ends streams of events."""
 
-    def __init__(self, host: InlineHost, log: Log, durable: Callable[[], JournalHost | None] = lambda: None) -> None:
-        self._durable = durable
+    def __init__(
+        self,
+        host: InlineHost,
+        log: Log,
+        durable: Callable[[], JournalHost | None] = lambda: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._durable = DurableRuns(durable, stopping)
         self._host = host
         self._log = log
         self._beside = Beside(1)
         self.routes = [
             Route("/api/runs", self.list, methods=["GET"]),
             Route("/api/runs/{id}", self.show, methods=["GET"]),
+            Route("/api/runs/{id}/events", self._durable.events, methods=["GET"]),
+            Route("/api/runs/{id}/signals/{name}", self._durable.signal, methods=["POST"]),
+            Route("/api/runs/{id}/cancel", self._durable.cancel, methods=["POST"]),
+            Route("/api/runs/{id}/retry", self._durable.retry, methods=["POST"]),
         ]
 
     async def list(self, request: Request) -> Response:
         """`?inline=true&flow=&state=&since=&limit=&cursor=`: newest first; `cursor` is the last id of the page before.
 
-        With `inline=true` also per-function counters over the runs that are remembered, and the last events.
+        Durable runs, or with `inline=true` inline ones, then also per-function counters over the runs that are
+        remembered, and the last events.
         """
         query = request.query_params
         limit, since = number(query, "limit", PAGE, 1, 1000), _since(query.get("since"))
-        inline, state = query.get("inline", "false"), query.get("state")
-        if inline not in ("true", "false"):
+        inline, flow, state, cursor = (query.get(key) for key in ("inline", "flow", "state", "cursor"))
+        if inline not in (None, "true", "false"):
             raise Problematic(400, f"`inline` is `true` or `false`, not {inline!r}")
+        if inline != "true":
+            before = None if cursor is None else _before(cursor)
+            return await self._durable.list(
+                RunQuery(flow=flow, state=state, since=since, before=before, limit=limit),
+            )
         if state is not None and state not in STATES:
             raise Problematic(400, f"`state` is one of {', '.join(STATES)}, not {state!r}")
-        if inline == "false":
-            return _json({"runs": []})  # of durable runs there are none
         known = self._all()
-        found = [run for run in known if _matches(run, query.get("flow"), state, since)]
-        if (cursor := query.get("cursor")) is not None:
+        began = float("-inf") if since is None else since - Clock().ahead - JITTER
+        found = [run for run in known if _matches(run, flow, state, began)]
+        if cursor is not None:
             found = _after(found, cursor)
         # Documents of a thousand runs are made beside the event loop, of what it knew: it goes on to change it.
         return await self._beside.run(_page, found, [run for run in known if run.ended], list(self._log.events), limit)
 
     async def show(self, request: Request) -> Response:
-        """A run that has not ended, or is remembered."""
+        """One run: an inline one that has not ended, or is remembered, or any durable one."""
         run_id = request.path_params["id"]
         for run in self._all():
             if run.id.decode() == run_id:
-                return _json(run_document(run, Clock()))
-        raise Problematic(404, f"there is no run {run_id!r}; of inline runs only the last are remembered", run=run_id)
+                return as_json(run_document(run, Clock()))
+        return await self._durable.show(request)
 
     def _all(self) -> list[Remembered]:
         return self._host.recent.all(self._host.runs())
@@ -80,7 +97,7 @@ def _page(
         body["cursor"] = runs[-1].id
     body["functions"] = function_documents(ended, clock)
     body["events"] = events[: -limit - 1 : -1]
-    return _json(body)
+    return as_json(body)
 
 
 def _matches(run: Remembered, flow: str | None, state: str | None, since: float) -> bool:
@@ -94,21 +111,20 @@ def _after(runs: Sequence[Remembered], cursor: str) -> Sequence[Remembered]:
     raise Problematic(400, "the run in `cursor` is not remembered any more: begin again without one")
 
 
-def _since(text: str | None) -> float:
-    """A time as the runs have it: monotonic seconds."""
+def _before(cursor: str) -> bytes:
+    try:
+        return id_key(cursor.encode())
+    except ValueError:
+        raise Problematic(400, "`cursor` is the id of the last run of the page before") from None
+
+
+def _since(text: str | None) -> float | None:
+    """A time in seconds since the epoch."""
     if text is None:
-        return float("-inf")
+        return None
     try:
         moment = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + came as a blank
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return aware.timestamp() - Clock().ahead - JITTER
+        return max(0.0, aware.timestamp())
     except (ValueError, OverflowError):
         raise Problematic(400, f"`since` is a time like 2026-01-31T12:00:00Z, not {text!r}") from None
-
-
-def _json(body: object) -> Response:
-    try:
-        text = msgspec.json.encode(body, enc_hook=repr)
-    except UnicodeEncodeError:  # what a function says may be no text that can be sent as it is
-        text = json.dumps(msgspec.to_builtins(body, enc_hook=repr)).encode()
-    return Response(text, media_type="application/json")

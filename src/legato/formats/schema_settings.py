@@ -106,6 +106,12 @@ def _keys() -> dict[str, Schema]:
                 "default": defaults.journal,
             }
         ),
+        "keep_runs": duration(
+            "So long after their end durable runs are deleted; 0 keeps them for ever.",
+            0,
+            3650 * DAY,
+            defaults.keep_runs,
+        ),
         "answer_within": duration(
             "How long the caller of a durable flow waits for its result; then it gets 202 and where to look, and the "
             "run goes on.",
@@ -254,6 +260,7 @@ _LIMIT_WORDS = {
     "keep_alive": "How long a connection may be idle; longer than the load balancer's own.",
     "drain": "How long a stopping gateway waits for its runs.",
     "hops": "Through how many gateways a request may come; one that reaches itself would go on for ever.",
+    "durable_runs": "How many durable runs may be under way at once; those that only wait do not count.",
     "recent_runs": "How many runs are remembered with their steps, for whoever looks; each costs about 1 KiB.",
 }
 

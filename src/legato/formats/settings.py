@@ -28,7 +28,7 @@ STORE_VARIABLE = "CACHE_URL"  # fnkit's name for it (contract 6)
 
 KNOWN = (
     "listen", "auth", "access_log", "flows", "store", "timeout", "limits", "functions", "direct_functions",
-    "python_modules", "callback_secret", "data", "journal", "answer_within",
+    "python_modules", "callback_secret", "data", "journal", "keep_runs", "answer_within",
 )  # fmt: skip
 MODULE = re.compile(r"\*|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 LEAST_SECRET = 16  # characters; a shorter key can be guessed from one signed message
@@ -48,6 +48,7 @@ LIMITS: dict[str, tuple[str, float, float]] = {
     "keep_alive": ("duration", 0, DAY),
     "drain": ("duration", 0, DAY),
     "hops": ("count", 1, 1_000),
+    "durable_runs": ("count", 1, 1_000_000),
     "recent_runs": ("count", 0, 1_000_000),
 }
 
@@ -91,6 +92,7 @@ def _read(report: Report, root: Node, folder: str, environment: Mapping[str, str
         callback_secret=_read_secret(report, fields.node("callback_secret")),
         data=_read_data(report, fields.node("data"), defaults.data),
         journal=fields.text("journal", defaults.journal),
+        keep_runs=fields.duration("keep_runs", defaults.keep_runs, 0, 3650 * DAY),
         answer_within=fields.duration("answer_within", defaults.answer_within, 0, DAY),
     )
 

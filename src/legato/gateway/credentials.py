@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from ipaddress import ip_address
@@ -15,6 +16,7 @@ _CHALLENGE = 'www-authenticate: Bearer realm="legato"{}\r\n'
 _PUBLIC = frozenset({b"/livez", b"/readyz"})
 _READING = frozenset({b"GET", b"HEAD"})
 _OF_PROXIES = frozenset({b"forwarded", b"via", b"x-real-ip"})
+_SIGNAL = re.compile(rb"/api/runs/[^/]+/signals/[^/]+", re.DOTALL)
 _NOBODY = b""
 
 
@@ -77,7 +79,9 @@ def scope_of(head: Head) -> Scope | None:
     path = unquote_to_bytes(head.path)  # as the app will read it: /%61pi is /api
     if path in _PUBLIC:
         return None
-    return "observe" if head.method in _READING or not path.startswith(b"/api/") else "define"
+    if head.method in _READING or not path.startswith(b"/api/"):
+        return "observe"
+    return "run" if _SIGNAL.fullmatch(path) else "define"
 
 
 def is_loopback(listen: str) -> bool:

@@ -145,7 +145,8 @@ class Waiting:
 class Starts:
     """Starts runs, once for each key."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most  # runs in memory at once
         self._starting: dict[bytes, tuple[bytes, asyncio.Future[bytes]]] = {}  # key: (digest of the body, the run)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -162,6 +163,8 @@ class Starts:
         """Start a run, or find the one that was started under this key; `waiting` is told."""
         if host.stopping:
             waiting.plain(refusal(503, "the gateway is stopping", _RETRY))
+        elif len(host.live) >= self._most:
+            waiting.plain(refusal(503, f"{self._most} durable runs are under way (`limits.durable_runs`)", _RETRY))
         elif host.journal.trouble:
             waiting.refused(host.journal.trouble)
         elif key is None:

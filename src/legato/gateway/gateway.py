@@ -103,7 +103,7 @@ class Gateway:
         self._access_log = settings.access_log
         self._dev = settings.dev
         self._answer_within = settings.answer_within
-        self._starts = Starts()
+        self._starts = Starts(settings.limits.durable_runs)
         self._hops = settings.limits.hops
         self._routes: dict[bytes, Route] = {}
         self._known: list[str] | None = None  # names that a 404 tells

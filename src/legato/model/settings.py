@@ -29,6 +29,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive: float = 75.0  # idle connections cost memory; longer than the 60 s of usual load balancers
     drain: float = 30.0  # how long a stopping gateway waits for its runs
     hops: int = 8  # a gateway that reaches itself
+    durable_runs: int = 10_000  # in memory at once; further starts are refused, waiting runs do not count
     recent_runs: int = 1000  # runs whose steps are remembered for whoever looks; about 1 KiB each
 
 
@@ -56,5 +57,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     callback_secret: str = ""  # signs what callbacks post; without it no flow may have one
     data: str = "files:legato-data"  # large data: files:PATH, s3://BUCKET/PREFIX or module:Class
     journal: str = "legato-journal.db"  # where durable runs are written down; relative to the folder
+    keep_runs: float = 30 * 86_400.0  # so long after their end durable runs are deleted, 0 for never
     answer_within: float = 30.0  # how long the caller of a durable flow waits before it gets 202; the run goes on
     dev: bool = False

@@ -49,6 +49,10 @@ class Blobs:
             raise PayloadLost(f"the payload {key} is not what was kept: its hash is another; {_REMEDY}")
         return data
 
+    def drop(self, digest: bytes) -> None:
+        """Let go of data that nobody holds any more. Raises StoreUnavailable."""
+        self._store.delete(key_of(digest))
+
 
 def key_of(digest: bytes) -> str:
     """The key of a payload: `payloads/aa/` and the rest of its SHA-256 in hexadecimal: no folder gets too full."""

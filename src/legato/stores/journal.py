@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import time
 from typing import Any, Protocol
 
@@ -19,6 +19,8 @@ class Claims(Protocol):
 
     def fetch(self, digest: bytes, size: int) -> bytes: ...
 
+    def drop(self, digest: bytes) -> None: ...
+
 
 class SqliteJournal:
     """See ports.Journal. Opening it makes this process the owner; raises StoreUnavailable where that cannot be."""
@@ -26,7 +28,7 @@ class SqliteJournal:
     def __init__(self, path: str, claims: Claims, connect: Connect | None = None) -> None:
         self._file = JournalFile(path, connect)
         self._claims = claims
-        self._writer = JournalWriter(self._file, self._file.own(), claims.keep)
+        self._writer = JournalWriter(self._file, self._file.own(), claims.keep, claims.drop)
         self.label = self._file.label
 
     @property
@@ -37,6 +39,10 @@ class SqliteJournal:
     def append(self, write: Write) -> None:
         """See ports.Journal."""
         self._writer.append(write)
+
+    def prune(self, before: float, done: Callable[[int], None]) -> None:
+        """See ports.Journal."""
+        self._writer.prune(before, done)
 
     def run(self, run: bytes) -> StoredRun | None:
         """See ports.Journal."""

@@ -30,6 +30,7 @@ CREATE TABLE event (
     PRIMARY KEY (run, seq)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX event_once ON event (run, path, kind);
+CREATE INDEX event_by_large_body ON event (body) WHERE size IS NOT NULL;
 CREATE TABLE start_key (
     key BLOB NOT NULL PRIMARY KEY,
     run BLOB NOT NULL,
@@ -52,7 +53,22 @@ INSERT INTO start_key VALUES (?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET run = excluded.run, body = excluded.body, expires = excluded.expires;
 
 -- name: forget_keys
-DELETE FROM start_key WHERE key IN (SELECT key FROM start_key WHERE expires < ? ORDER BY expires LIMIT 1000);
+DELETE FROM start_key WHERE key IN (SELECT key FROM start_key WHERE expires < ? ORDER BY expires LIMIT ?);
+
+-- name: old_runs
+SELECT id FROM run WHERE state = ? AND id < ? AND ended < ? ORDER BY id LIMIT ?;
+
+-- name: large_bodies
+SELECT DISTINCT body FROM event WHERE run = ? AND size IS NOT NULL;
+
+-- name: is_kept
+SELECT 1 FROM event WHERE size IS NOT NULL AND body = ? LIMIT 1;
+
+-- name: delete_events
+DELETE FROM event WHERE run = ?;
+
+-- name: delete_run
+DELETE FROM run WHERE id = ?;
 
 -- name: row
 INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);

@@ -14,16 +14,18 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from queue import Empty, SimpleQueue
-from time import sleep
+from time import sleep, time
 from typing import Any
 
 from legato.model.journal import Event, RunRow, Write
 from legato.stores.journal_file import QUERIES, JournalFile, Usurped
+from legato.stores.journal_pruning import pruned
 from legato.stores.sqlite_file import remedy_of
 
 MOST = 2000  # writes in one commit: beyond it the others would wait longer than they win
 PAUSES = (0.05, 0.2, 0.5, 1.0)  # seconds before a write is tried again, the last one for ever
 LARGE = 64 * 1024  # bytes of a body from which on it is kept elsewhere: the log is written twice, and read at once
+PRUNED = 100  # runs that are deleted at a time: so long, others wait
 _ROWS = tuple(2**n for n in reversed(range(8)))  # rows of one statement
 
 Claim = Callable[[bytes], bytes]
@@ -32,19 +34,21 @@ Claim = Callable[[bytes], bytes]
 class JournalWriter:
     """Commits writes in the order of `append`. `trouble` says why nothing can be stored at the moment, or is empty.
 
-    `claim` keeps a large body elsewhere: it gives what the journal holds instead.
+    `claim` keeps a large body elsewhere: it gives what the journal holds instead. `drop` lets go of one.
     """
 
-    def __init__(self, file: JournalFile, connection: Any, claim: Claim) -> None:
+    def __init__(self, file: JournalFile, connection: Any, claim: Claim, drop: Callable[[bytes], None]) -> None:
         self.trouble = ""
         self.commits = 0
         self.lost = False  # whether the journal is another's
         self._file = file
         self._connection = connection
         self._claim = claim
+        self._drop = drop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gathered: list[Write] = []
         self._queue = SimpleQueue[Sequence[Write] | None]()
+        self._prune: tuple[float, Callable[[int], None]] | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="legato-journal", daemon=True)
 
@@ -53,11 +57,23 @@ class JournalWriter:
     def append(self, write: Write) -> None:
         """Queue a write for the next commit."""
         if not self._gathered:
-            if self._loop is None:
-                self._loop = asyncio.get_running_loop()
-                self._thread.start()
-            self._loop.call_soon(self._hand_over)
+            self._start()
+            asyncio.get_running_loop().call_soon(self._hand_over)
         self._gathered.append(write)
+
+    def prune(self, before: float, done: Callable[[int], None]) -> None:
+        """Delete some runs that ended before a moment, between two commits; `done` is told how many.
+
+        The thread does it, so that nobody keeps a large body again at the moment at which it is let go of.
+        """
+        self._prune = before, done
+        self._start()
+        self._queue.put(())
+
+    def _start(self) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._thread.start()
 
     def _hand_over(self) -> None:
         gathered, self._gathered = self._gathered, []
@@ -88,6 +104,9 @@ class JournalWriter:
     def _run(self) -> None:
         while (batch := self._take()) is not None:
             self._store(batch)
+            if self._prune is not None and not self.trouble:
+                (before, done), self._prune = self._prune, None
+                self._tell(done, self._pruned(before))
 
     def _take(self) -> list[Write] | None:
         """What is queued; waits until something is. None when that is all."""
@@ -145,8 +164,10 @@ class JournalWriter:
         for write in batch:
             if write.definition is not None:
                 connection.execute(QUERIES["define"], write.definition)
-            if write.key is not None:
-                connection.execute(QUERIES["key"], write.key)
+        if keys := [write.key for write in batch if write.key is not None]:
+            for key in keys:
+                connection.execute(QUERIES["key"], key)
+            connection.execute(QUERIES["forget_keys"], (time(), 2 * len(keys)))  # more than come, so that they go
         rows = [write.row for write in batch if write.row is not None]
         _insert(connection, "INSERT INTO run VALUES ", len(RunRow._fields), rows, " " + QUERIES["change_row"])
         _insert(connection, "INSERT INTO event VALUES ", len(Event._fields) + 1, events)
@@ -156,6 +177,21 @@ class JournalWriter:
         if len(event.body) < LARGE:
             return (*event, None)
         return (*event[:5], self._claim(event.body), len(event.body))
+
+    def _pruned(self, before: float) -> int:
+        """Delete some runs; gives how many. A failure is told, and changes nothing."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._file.check_owner(self._connection)
+            runs, bodies = pruned(self._connection, before, PRUNED)
+            self._connection.execute("COMMIT")
+            for body in bodies:
+                self._drop(body)
+        except Exception as error:
+            self._roll_back()
+            self._tell(self._report, "old runs could not be deleted", error)
+            return 0
+        return runs
 
     def _roll_back(self) -> None:
         with suppress(Exception):

@@ -45,10 +45,14 @@ class Programs(Protocol):
 
 
 class JournalHost(InlineHost):
-    """See InlineHost. `journal` is where everything is written down; `live` are the runs in memory, by key."""
+    """See InlineHost. `journal` is where everything is written down; `live` are the runs in memory, by key.
 
-    def __init__(self, wheel: Wheel, log: Log, journal: Journal, programs: Programs) -> None:
+    `keep` is how many seconds after their end runs are deleted, 0 for never.
+    """
+
+    def __init__(self, wheel: Wheel, log: Log, journal: Journal, programs: Programs, keep: float = 0.0) -> None:
         super().__init__(wheel, log)
+        self.keep = keep
         self.journal = journal
         self.live: dict[bytes, DurableRun] = {}
         self.stopping = False
@@ -277,8 +281,15 @@ class JournalHost(InlineHost):
                     await self._take_up_all(keys)
                 if turns % 10 == 0:
                     await self._watch_over()
+                if turns % 120 == 1:
+                    self._prune()
             except StoreUnavailable as error:
                 self.log.write("journal_unreadable", detail=str(error))
+
+    def _prune(self, deleted: int = 1) -> None:
+        """Delete runs that ended long ago, some at a time, until there are no more."""
+        if self.keep and deleted and not self.stopping:
+            self.journal.prune(time() - self.keep, self._prune)
 
     async def _due(self) -> Sequence[bytes]:
         """Runs whose time has come and that are not in memory."""

@@ -181,9 +181,10 @@ class Operator:
             names = ", ".join(parked[:SHOWN])
             raise NotPossible("state", f"no step is parked at {path!r}: what is parked is {names}", parked=parked)
         for each in parked if path is None else [path]:
-            stored = _future()
-            run.decide(each, decided, _settling(stored))
-            await self._on_disk(stored)
+            if each in run.story.parked:  # what was decided of the others may have led to something
+                stored = _future()
+                run.decide(each, decided, _settling(stored))
+                await self._on_disk(stored)
 
     async def _go_on(self, stored: StoredRun) -> None:
         """Take back the end of a run that has failed, and have it go on."""
@@ -232,9 +233,11 @@ class Operator:
 
     async def _until_gone(self, key: bytes) -> None:
         """Wait until the end of a run, which is on disk, is known in memory, too."""
-        async with asyncio.timeout(STORING):
-            while key in self._host.live:  # noqa: ASYNC110 - nobody is told
-                await asyncio.sleep(0.005)
+        until = time() + STORING
+        while key in self._host.live:
+            if time() > until:
+                raise NotPossible("not_stored", "its end is not stored yet: ask again")
+            await asyncio.sleep(0.005)
 
     async def _append(self, events: Sequence[Event], row: RunRow | None) -> None:
         stored = _future()

@@ -110,7 +110,7 @@ def taken_up(home: JournalHost, bound: BoundProgram, stored: StoredRun) -> Durab
     deadline = now + FOREVER if started.deadline is None else now + (started.deadline - time())
     calls = sum(isinstance(leaf, Call) for leaf in replay.open.values())
     run = DurableRun(
-        due=now + bound.least_timeout,
+        due=min(now + bound.least_timeout, deadline),
         host=home,
         home=home,
         bound=bound,

@@ -1,0 +1,25 @@
+"""Deleting runs that ended long ago, and the large bodies that no other run holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from legato.model.journal import ENDED
+from legato.stores.journal_file import QUERIES
+
+
+def pruned(connection: Any, before: float, most: int) -> tuple[int, list[bytes]]:
+    """Delete at most so many runs of each state that ended before a moment; within a transaction.
+
+    Gives how many, and the digests of bodies that are in no event any more: to be let go of after the commit.
+    """
+    oldest = max(0, int(before * 1000)).to_bytes(6, "big")  # how a UUID version 7 begins
+    runs = [
+        run for state in ENDED for (run,) in connection.execute(QUERIES["old_runs"], (state, oldest, before, most)).fetchall()
+    ]
+    bodies: set[bytes] = set()
+    for run in runs:
+        bodies.update(body for (body,) in connection.execute(QUERIES["large_bodies"], (run,)).fetchall())
+        connection.execute(QUERIES["delete_events"], (run,))
+        connection.execute(QUERIES["delete_run"], (run,))
+    return len(runs), [body for body in bodies if not connection.execute(QUERIES["is_kept"], (body,)).fetchall()]
