@@ -116,7 +116,12 @@ class Reference:
         if cancel < at:
             self._out.cancelled[path] = min(cancel, self._out.cancelled.get(path, NEVER))
         trail: list[Any] = []
-        if at < NEVER and isinstance(step, CallStep) and step.undo is not None and (outcome.kind in ("ok", "unknown") or outcome.maybe_done):
+        if (
+            at < NEVER
+            and isinstance(step, CallStep)
+            and step.undo is not None
+            and (outcome.kind in ("ok", "unknown") or outcome.maybe_done)
+        ):
             trail.append((path, given, meaning(outcome.payload) if outcome.kind == "ok" else None))
         if outcome.kind == "ok":
             return End(at, "ok", meaning(outcome.payload), trail=trail)
@@ -134,6 +139,10 @@ class Reference:
         first = min((end.at for b in branches if (end := run(b, cancel)).how == "failed"), default=NEVER)
         self._out.issued, self._out.cancelled = before
         ends = [run(b, min(cancel, first)) for b in branches]
+        for b, end in zip(branches, ends, strict=True):
+            own = self._undisturbed(run, b, cancel)
+            if own.how == "failed" and own.at == first:
+                end.trail = own.trail  # nothing that it had done was cut off: it failed of itself
         failed = [self._undisturbed(run, b, cancel) for b, end in zip(branches, ends, strict=True) if end.at <= first]
         at = max([start, *(end.at for end in ends)])
         trail = [[end.trail for end in ends]]

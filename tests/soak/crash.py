@@ -72,7 +72,12 @@ class Round:
                 await asyncio.sleep(random.random() * random.choice((0.2, 1.0)))
                 self.counts["killed under way"] += 1
         gateway.kill()
+        self._check_callers()
         self.deaths.look(Wreck(self.folder, random.random() < 0.1), gateway.life)
+
+    def _check_callers(self) -> None:
+        if errors := self.callers.errors:
+            raise Violation(f"callers met what must not be: {errors[:3]}")
 
     async def _let_all_end(self) -> None:
         """A last life, in which all runs end."""
@@ -85,7 +90,8 @@ class Round:
                 raise Violation(f"{len(left)} runs do not end: {left[:5]}", left[0][0])
             await asyncio.sleep(0.2)
         await callers.close()
-        gateway.stop()
+        self._check_callers()
+        await gateway.stop()
         wreck = Wreck(self.folder, check=True)
         self.deaths.look(wreck, gateway.life)
         self.deaths.check_calls()
@@ -99,23 +105,19 @@ class Round:
         self.counts["undo calls"] += ends.undone
         self.counts["runs acknowledged"] += len(callers.promises.runs)
         self.counts["calls"] += len(self.functions.asked)
-        self.counts["calls in flight at a death"] += sum(self.deaths.in_flight.values())
+        self.counts["calls in flight at a death"] += self.deaths.in_flight
         self.counts["signals acknowledged"] += len(callers.promises.signals)
         self.counts["cancels acknowledged"] += len(callers.promises.cancels)
 
     async def _left(self) -> list[tuple[str, str]]:
-        """Runs that have not ended, as the API lists them; those that wait for a signal get it."""
-        found: list[tuple[str, str]] = []
-        for state in ("running", "waiting", "undoing", "parked", "queued"):
-            page = await self.callers.show(f"/api/runs?state={state}&limit=1000")
-            if page is None:
-                raise Violation(f"runs that are {state} are not listed")
-            for run in page["runs"]:
-                found.append((run["id"], run["state"]))
-                for wait in run.get("waiting_for") or ():
-                    if wait.get("signal") and not wait.get("until"):
-                        await self.callers.signal(run["id"], wait["signal"])
-        return found
+        """Runs that have not ended; those that wait for a signal get it."""
+        left = self.gateway.left()
+        for run, state in left:
+            document = await self.callers.show(f"/api/runs/{run}") if state == "waiting" else None
+            for wait in [] if document is None else document.get("waiting_for") or ():
+                if wait.get("signal") and not wait.get("until"):
+                    await self.callers.signal(run, wait["signal"])
+        return left
 
     def story(self, run: str) -> str:
         """All that is known of a run."""

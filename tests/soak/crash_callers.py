@@ -59,6 +59,7 @@ class Callers:
         self.promises = Promises()
         self.begun = asyncio.Event()
         self.is_over = False
+        self.errors: list[str] = []
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -71,7 +72,7 @@ class Callers:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            raise error
+            self.errors.append(f"{type(error).__name__}: {error}")
 
     async def close(self) -> None:
         """Let callers give up."""
@@ -164,7 +165,12 @@ class Callers:
     async def _ask(self, method: str, path: str, body: bytes, fields: Mapping[str, str]) -> Reply:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
-            lines = {"host": "legato", "content-type": "application/json", "content-length": str(len(body)), **fields}
+            lines = {
+                "host": "127.0.0.1",
+                "content-type": "application/json",
+                "content-length": str(len(body)),
+                **fields,
+            }
             head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {text}\r\n" for name, text in lines.items())
             writer.write(head.encode() + b"connection: close\r\n\r\n" + body)
             start, *lines_back = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")

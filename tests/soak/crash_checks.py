@@ -35,8 +35,8 @@ class Deaths:
         self._promises = promises
         self._events: dict[str, list[tuple[int, str, str]]] = {}
         self.committed: dict[str, int] = {}
-        self.in_flight: dict[str, int] = {}  # by key, at how many deaths
-        self._looked_at = 0
+        self.in_flight = 0  # calls at deaths
+        self._deaths = 0
 
     def look(self, wreck: Wreck, life: int) -> None:
         """Take in what the life that has just ended left. Raises Violation."""
@@ -63,9 +63,7 @@ class Deaths:
             kinds = {kind.partition(" ")[0] for _, kind, _ in self._events.get(run, [])}
             if not kinds & {"cancel", "ended"}:
                 raise Violation("a cancel that was acknowledged is lost", run)
-        for key in {asked.key for asked in self._functions.asked if asked.life == life}:
-            if key not in self.committed:
-                self.in_flight[key] = self.in_flight.get(key, 0) + 1
+        self._deaths = life
 
     def check_calls(self) -> None:
         """No call was made again after its outcome was on disk at a death, and none more often than it may be."""
@@ -77,7 +75,10 @@ class Deaths:
                 raise Violation(f"{key} was called in life {late}, and its outcome was on disk in {committed}", run)
             if len({each.body for each in asked}) > 1:
                 raise Violation(f"{key} was called with other bodies: {[each.body[:200] for each in asked]}", run)
-            most = MOST[asked[0].function] + self.in_flight.get(key, 0)
+            # A request that was under way in the network when its sender died comes later; it is of its life.
+            in_flight = len({each.life for each in asked if each.life < (committed or self._deaths)})
+            self.in_flight += in_flight
+            most = MOST[asked[0].function] + in_flight
             if len(asked) > most:
                 raise Violation(f"{key} was called {len(asked)} times, and may be {most} times", run)
             lives = [each.life for each in asked]
@@ -177,8 +178,7 @@ class Ends:
                 raise record.of(f"{path} was tried again {record.attempts[path]} times")
 
     def _calls_of(self, run: str) -> Iterator[tuple[str, list[Asked]]]:
-        for path_key, asked in self._by_run.get(run, {}).items():
-            yield path_key, asked
+        yield from self._by_run.get(run, {}).items()
 
     @property
     def _by_run(self) -> dict[str, dict[str, list[Asked]]]:

@@ -40,7 +40,7 @@ class Noted(NamedTuple):
 
 
 class Wreck:
-    """What lies on the disk when the process is dead: runs by id, `(state, flow)`, and the events of those asked for."""
+    """What lies on the disk when the process is dead: runs by id, `(state, flow)`, and their events."""
 
     def __init__(self, folder: Path, check: bool) -> None:
         # A copy: to open the journal itself would put its log in order, and spare the next life the work.
@@ -125,11 +125,15 @@ class Gateway:
         while True:
             self._check_alive(until, "does not listen")
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.write(b"GET /livez HTTP/1.1\r\nhost: legato\r\nconnection: close\r\n\r\n")
+                came = await asyncio.wait_for(reader.readline(), 1)
                 writer.close()
-                return
-            except OSError:
-                await asyncio.sleep(0.01)
+                if b" 200 " in came:
+                    return
+            except (OSError, TimeoutError):
+                pass
+            await asyncio.sleep(0.01)
 
     def _check_alive(self, until: float, what: str) -> None:
         assert self.process is not None
@@ -146,12 +150,19 @@ class Gateway:
         self.process.wait()
         self.deaths.append(time.time())
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End it in order."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(STOPPING)
+        status = await asyncio.to_thread(self.process.wait, STOPPING)
         assert status == 0, f"the gateway ended with {status}:\n{self._output.read_text()[-4000:]}"
+
+    def left(self) -> list[tuple[str, str]]:
+        """Runs that have not ended, `(id, state)`, while it lives."""
+        uri = f"file:{self.folder / JOURNAL}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            found = connection.execute("SELECT id, state FROM run WHERE ended IS NULL").fetchall()
+        return [(id_text(run).decode(), state) for run, state in found]
 
     def end(self) -> None:
         """End it whatever its state is."""

@@ -56,12 +56,14 @@ class Write(msgspec.Struct, eq=False):
 
     `committed` is called when it is on disk, on the event loop, in the order of the writes. `refused` is there for
     those that are given up when they cannot be written, because nobody relies on them yet; any other is tried again.
+    `lost` is called for one that never can be written, because it contradicts what is there.
     """
 
     events: Sequence[Event]
     row: RunRow | None
     committed: Callable[[], None]
     refused: Callable[[str], None] | None = None
+    lost: Callable[[], None] | None = None
     definition: tuple[bytes, bytes] | None = None
     key: StartKey | None = None
 

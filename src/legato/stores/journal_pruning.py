@@ -14,9 +14,8 @@ def pruned(connection: Any, before: float, most: int) -> tuple[int, list[bytes]]
     Gives how many, and the digests of bodies that are in no event any more: to be let go of after the commit.
     """
     oldest = max(0, int(before * 1000)).to_bytes(6, "big")  # how a UUID version 7 begins
-    runs = [
-        run for state in ENDED for (run,) in connection.execute(QUERIES["old_runs"], (state, oldest, before, most)).fetchall()
-    ]
+    old = QUERIES["old_runs"]
+    runs = [run for state in ENDED for (run,) in connection.execute(old, (state, oldest, before, most)).fetchall()]
     bodies: set[bytes] = set()
     for run in runs:
         bodies.update(body for (body,) in connection.execute(QUERIES["large_bodies"], (run,)).fetchall())

@@ -94,6 +94,8 @@ class JournalWriter:
         for write in refused:
             if write.refused is not None:
                 write.refused(why)
+            elif write.lost is not None and not self.lost:
+                write.lost()
 
     def _report(self, message: str, error: Exception) -> None:
         assert self._loop is not None

@@ -90,16 +90,13 @@ class JournalHost(InlineHost):
         key = id_key(run_id)
         trace, flags = trace_of(traceparent, run_id)
         limit = None if bound.timeout >= FOREVER else bound.timeout
-        fields: dict[bytes, bytes] = {}
-        if "request" in bound.program.roots or bound.program.code:
-            fields = {name: value for name, value in caller.fields.items() if name not in PRIVATE}
         started = Started(
             PayloadRecord.of(payload),
             caller.method,
             caller.rest,
             caller.query,
             caller.hops,
-            fields,
+            {name: value for name, value in caller.fields.items() if name not in PRIVATE},
             trace,
             flags,
             None if limit is None else at + limit,
@@ -143,7 +140,7 @@ class JournalHost(InlineHost):
         return run
 
     def _refused(self, run: DurableRun, refused: Callable[[str], None], why: str) -> None:
-        self._forget(run)
+        self.let_go(run)
         refused(why)
 
     def defined(self, digest: bytes) -> None:
@@ -181,9 +178,10 @@ class JournalHost(InlineHost):
             for leaf in run.kernel.open_leaves():
                 if not isinstance(leaf, Call):
                     run.disarm(leaf)
-            self._forget(run)
+            self.let_go(run)
 
-    def _forget(self, run: DurableRun) -> None:
+    def let_go(self, run: DurableRun) -> None:
+        """Let a run leave memory as it is."""
         run.lane.leave(run)
         run.part()
         self.live.pop(run.key, None)
@@ -301,7 +299,7 @@ class JournalHost(InlineHost):
         """Mend what breaks the invariant: no run is under way without a call in flight, a timer, a wait or a write."""
         lost = [run.key for run in self.live.values() if self.is_stuck(run)]
         for key in lost:
-            self._forget(self.live[key])
+            self.let_go(self.live[key])
         now = monotonic()
         for key in await self.beside.run(self.journal.live):
             if key not in self.live and key not in self._loading and self._unfit.get(key, 0.0) < now:

@@ -118,7 +118,7 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
         if self.kernel.state == "ended" and self.story.ended is None:
             events.append(self.event(f"ended {self.seq}", "", self._ended(), at))
         self.pending += 1
-        write = Write(events, self.changed_row(at), partial(self._committed, commands, then))
+        write = Write(events, self.changed_row(at), partial(self._committed, commands, then), lost=self._lost)
         self.home.journal.append(write)
         return write
 
@@ -171,6 +171,10 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
         self.carry_out(commands)
         self.home.rest(self)
 
+    def _lost(self) -> None:
+        """What happened contradicts the journal, by a mistake of ours: what is there counts, and is taken up again."""
+        self.home.let_go(self)
+
     def _without_cancelled(self, commands: Sequence[Command]) -> Sequence[Command]:
         """Without the calls that were cancelled before they could be made: they end unsent."""
         left: list[Command] = []
@@ -180,6 +184,11 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
             else:
                 left.append(command)
         return left
+
+    def carry_out(self, commands: Sequence[Command]) -> None:
+        """See InlineRun. What comes to one that has left memory changes nothing: it goes on elsewhere."""
+        if not self.gone:
+            super().carry_out(commands)
 
     def _carry_out(self, command: Command) -> None:
         if isinstance(command, Sleep | Wait):
