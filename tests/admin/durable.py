@@ -51,6 +51,7 @@ for _name in ("a", "b", "c", "d", "undo_a", "undo_b", "tidy"):
 """
 NAMES = ("a", "b", "c", "d", "undo-a", "undo-b", "tidy")
 FUNCTIONS: dict[str, Any] = {name: {"python": f"shop:{name.replace('-', '_')}"} for name in NAMES}
+FUNCTIONS["echo"] = {"builtin": "echo"}
 
 WAITS: dict[str, Any] = {"type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}}}
 SOON: dict[str, Any] = {"attempts": 2, "backoff": "1ms"}
@@ -73,9 +74,13 @@ FLOWS: dict[str, object] = {
     "tidies": {"durable": True, "steps": ["a", "b"], "finally": ["tidy"]},
     "loop": {
         "durable": True,
-        "steps": [{"foreach": {"over": "${input}", "tolerate": 1}, "concurrency": 1, "id": "each", "steps": ["a"]}, "c"],
+        "steps": [
+            {"foreach": {"over": "${input}", "tolerate": 1}, "concurrency": 1, "id": "each", "steps": ["a"]},
+            "c",
+        ],
     },
     "states": {"durable": True, "steps": ["a", {"fail": "no", "status": 422}]},
+    "echoes": {"durable": True, "steps": ["echo"]},
     "inline": ["a"],
 }
 

@@ -1,7 +1,7 @@
 """The functions of the crash campaign: real HTTP, in a process that is not killed, with a record of every request.
 
-What a call comes to depends on the seed and its key alone, so that a call made again comes to the same: some trouble
-first, never more than its retries allow, then the verdict.
+What a call comes to depends on the seed and its key, so that a call made again comes to the same: some trouble first,
+never more than its retries allow, then the verdict. Now and then one that is made again after a death is refused.
 """
 
 from __future__ import annotations
@@ -116,6 +116,9 @@ class Functions:
         random = Random(f"{self.seed}/{asked.key}/{asked.number}")
         steps = behaviour(self.seed, asked.key, function)
         do = steps[min(asked.number, len(steps)) - 1]
+        first = self.by_key[asked.key][0]
+        if function in ("once", "firm") and asked.life > first.life and random.random() < 0.2:
+            do = random.choice(("down", "refused"))  # what was done before the death stays done
         await asyncio.sleep(random.choice((0.0, 0.0, 0.0, 0.005, 0.02, 0.05, 0.2)))
         asked.effect = do in ("ok", "cut-done") or (do in ("broken", "hang") and random.random() < 0.5)
         if do == "hang":

@@ -13,7 +13,7 @@ from legato.admin.answers import as_json
 from legato.admin.durable_events import EventStreams
 from legato.admin.problems import Problematic
 from legato.errors import StoreUnavailable
-from legato.hosts.journal.documents import Document, InFlight, document, in_flight
+from legato.hosts.journal.documents import Document, InFlight, document, in_flight, row_document
 from legato.hosts.journal.host import JournalHost
 from legato.hosts.journal.operate import NotPossible, Operator, Signal, Why
 from legato.hosts.journal.records import Decided, PayloadRecord
@@ -66,7 +66,7 @@ class DurableRuns:
 
         def page(host: JournalHost) -> Response:
             rows = host.journal.runs(msgspec.structs.replace(query, limit=query.limit + 1))
-            runs = [document(row, ()) for row in rows[: query.limit]]
+            runs = [row_document(row) for row in rows[: query.limit]]
             body: Document = {"runs": runs}
             if len(rows) > query.limit:
                 body["cursor"] = runs[-1]["id"]

@@ -24,7 +24,7 @@ from legato.model.journal import ENDED, Event, StoredRun
 STREAMS = 100  # at once: each looks for news some times a second
 LOOK = 0.2  # seconds between two looks at a run that is in memory
 READ = 1.0  # seconds after which the journal is read whatever memory says
-ALIVE = 15.0  # seconds of silence after which a comment says that the stream is
+ALIVE = 5.0  # seconds of silence after which a comment is sent: a reader that has left is known by the second one
 PART = 500  # events that are made into text at a time
 IN_FLIGHT = 100  # calls in flight that are shown
 

@@ -107,5 +107,6 @@ class SqliteJournal:
 
     def close(self) -> None:
         """See ports.Journal."""
+        self._file.close_idle()  # the last connection to close puts the log into the file, and cannot if it only reads
         self._writer.close()
         self._file.release()

@@ -151,10 +151,14 @@ class JournalFile:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self.label}: cannot be {verb}: {error}; {remedy_of(error)}") from error
 
-    def release(self) -> None:
-        """Close what is idle, and let another process own the journal."""
+    def close_idle(self) -> None:
+        """Close the connections that nobody reads with."""
         while not self._idle.empty():
             self._idle.get_nowait().close()
+
+    def release(self) -> None:
+        """Close what is idle, and let another process own the journal."""
+        self.close_idle()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -66,21 +66,12 @@ def document(
     payloads: bool = False,
     all_steps: bool = False,
 ) -> Document:
-    """A run as the API shows it, with the calls that are in flight; without events, only what its row says.
+    """A run as the API shows it, with the calls that are in flight.
 
     `payloads` adds its input and the steps' results. Raises msgspec.DecodeError for an event that is damaged.
     """
     story = told(events)
-    shown: Document = {
-        "id": id_text(row.id).decode(),
-        "flow": row.flow,
-        "version": row.version,
-        "state": row.state,
-        "created": moment(row.created),
-        "started": moment(row.created),
-        "ended": None if row.ended is None else moment(row.ended),
-        "ms": round(((time() if row.ended is None else row.ended) - row.created) * 1000, 3),
-    }
+    shown = row_document(row)
     started = story.started
     if started is not None:
         shown["trace"] = started.trace.decode("ascii", "replace")
@@ -107,6 +98,20 @@ def document(
         steps, shown["truncated"] = steps[-STEPS:], True
     shown["steps"] = [_step_document(step, payloads) for step in steps]
     return shown
+
+
+def row_document(row: RunRow) -> Document:
+    """What a list says of a run."""
+    return {
+        "id": id_text(row.id).decode(),
+        "flow": row.flow,
+        "version": row.version,
+        "state": row.state,
+        "created": moment(row.created),
+        "started": moment(row.created),
+        "ended": None if row.ended is None else moment(row.ended),
+        "ms": round(((time() if row.ended is None else row.ended) - row.created) * 1000, 3),
+    }
 
 
 def told(events: Iterable[Event]) -> Story:
@@ -148,14 +153,15 @@ def _step_document(step: StepStory, payloads: bool) -> Document:
     until = time() if step.ended is None else step.ended
     shown: Document = {
         "path": step.path,
-        "function": step.function,
         "state": step.state,
         "attempts": step.attempts,
         "started": moment(step.began),
         "ended": None if step.ended is None or step.state == "parked" else moment(step.ended),
         "ms": round(max(0.0, until - step.began) * 1000, 3),
     }
-    for name, value in (("outcome", step.outcome), ("status", step.status), ("detail", step.detail)):
+    said = "signal" if step.state == "waiting" else "detail"
+    members = ("function", step.function), ("outcome", step.outcome), ("status", step.status), (said, step.detail)
+    for name, value in members:
         if value:
             shown[name] = value
     if payloads and step.ended is not None:

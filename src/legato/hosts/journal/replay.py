@@ -143,8 +143,11 @@ def taken_up(home: JournalHost, bound: BoundProgram, stored: StoredRun) -> Durab
     return run
 
 
-def go_on(run: DurableRun) -> None:
-    """Carry out what was open when the run left memory, or the process died (contract 1)."""
+def go_on(run: DurableRun, unsent: bool = False) -> None:
+    """Carry out what was open when the run left memory, or the process died (contract 1).
+
+    `unsent` says that nobody has made the calls that are open: its end has just been taken back.
+    """
     issue: list[Command] = []
     fresh: list[Command] = []  # of a run whose end was taken back: what it asks for now and did not then
     for leaf in list(run.kernel.open_leaves()):
@@ -158,7 +161,7 @@ def go_on(run: DurableRun) -> None:
             fresh.append(leaf)
         elif isinstance(leaf, Call) and calling is not None and calling.intended:
             run.park(leaf, Outcome("unknown", detail=MAYBE), MAYBE)
-        elif isinstance(leaf, Call) and calling is not None and (calling.attempts or calling.maybe_done):
+        elif isinstance(leaf, Call) and not (unsent and calling is None):
             run.again(leaf)
         else:
             issue.append(leaf)

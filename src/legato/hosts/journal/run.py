@@ -28,7 +28,7 @@ from legato.hosts.journal.records import (
     Timer,
     payload_of,
 )
-from legato.hosts.journal.story import Signal, Story
+from legato.hosts.journal.story import Calling, Signal, Story
 from legato.kernel import Call, Cancel, Command, Leaf, Respond, Sleep, Wait
 from legato.kernel.wait import TIMED_OUT
 from legato.model.journal import ENDED, Event, RunRow, Write
@@ -137,7 +137,9 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
         if state == "waiting":
             started = self.story.started
             ends = (self.story.due, None if started is None else started.deadline)
-            due = min((moment for moment in ends if moment is not None), default=None)
+            due = (
+                at if self.story.is_signalled else min((moment for moment in ends if moment is not None), default=None)
+            )
         if state == row.state and due == row.due:
             return None
         self.row = row._replace(state=state, due=due, ended=at if state in ENDED else None)
@@ -290,14 +292,18 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
         self.host.log.write("parked", **fields, detail=why)
 
     def again(self, call: Call) -> None:
-        """Go on with a call that has been tried before: the next attempt comes when it was due."""
-        calling = self.story.calls[call.path]
+        """Go on with a call that may have been under way when the process ended; that is no attempt (contract 1).
+
+        One between two attempts is tried again when that was due.
+        """
+        calling = self.story.calls.get(call.path) or Calling()
+        left = calling.due - time()
         bound = self.bound.calls[call.step.index]
         bound = bound.at(call.own_path) if call.own_path else bound
         attempts = Attempts(self, call, bound, call.payload, self.now, b"", calling.attempts)
-        attempts.maybe_done = calling.maybe_done
+        attempts.maybe_done = calling.maybe_done or left <= 0.0  # whatever the next answer says of itself
         call.handle = attempts
-        attempts.wait(max(0.0, calling.due - time()))
+        attempts.wait(max(0.0, left))
 
     # What comes from outside. `stored` is called when it is on disk.
 

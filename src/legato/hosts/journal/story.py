@@ -157,6 +157,13 @@ class Story:
         """When the first of its pauses is over."""
         return min((pause.due for pause in self.pauses.values() if pause.due is not None), default=None)
 
+    @property
+    def is_signalled(self) -> bool:
+        """Whether a signal has come that a wait is there for: a process that dies now leaves the next one to do that."""
+        return bool(self.signals) and not {each.name for each in self.signals}.isdisjoint(
+            pause.name for pause in self.pauses.values()
+        )
+
     def take_signal(self, name: str) -> Signal | None:
         """The first signal of a name that no wait has taken, which is taken by that."""
         for place, signal in enumerate(self.signals):
