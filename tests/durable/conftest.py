@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,14 @@ class Scene:
 
     def row(self, run_id: str) -> tuple[str, float | None]:
         """(state, due) of a run in the journal."""
-        with sqlite3.connect(self.gateway.folder / "legato-journal.db") as journal:
+        with closing(sqlite3.connect(self.gateway.folder / "legato-journal.db")) as journal:
             return journal.execute(
                 "SELECT state, due FROM run WHERE id = ?", (bytes.fromhex(run_id.replace("-", "")),)
             ).fetchone()
 
     def events(self, run_id: str) -> list[tuple[str, str]]:
         """(kind, path) of a run's events."""
-        with sqlite3.connect(self.gateway.folder / "legato-journal.db") as journal:
+        with closing(sqlite3.connect(self.gateway.folder / "legato-journal.db")) as journal:
             return journal.execute(
                 "SELECT kind, path FROM event WHERE run = ? ORDER BY seq", (bytes.fromhex(run_id.replace("-", "")),)
             ).fetchall()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_a_failed_run_answers_as_an_inline_one(scene: Start) -> None:
 def test_what_does_not_fit_is_no_run(scene: Start) -> None:
     started = scene(FLOWS)
     assert started.start("schema", [1]).status == 422
-    with sqlite3.connect(started.gateway.folder / "legato-journal.db") as journal:
+    with closing(sqlite3.connect(started.gateway.folder / "legato-journal.db")) as journal:
         assert journal.execute("SELECT count(*) FROM run").fetchone() == (0,)
 
 

@@ -116,12 +116,8 @@ class Reference:
         if cancel < at:
             self._out.cancelled[path] = min(cancel, self._out.cancelled.get(path, NEVER))
         trail: list[Any] = []
-        if (
-            at < NEVER
-            and isinstance(step, CallStep)
-            and step.undo is not None
-            and (outcome.kind in ("ok", "unknown") or outcome.maybe_done)
-        ):
+        may_be_done = at < NEVER and (outcome.kind in ("ok", "unknown") or outcome.maybe_done)
+        if may_be_done and isinstance(step, CallStep) and step.undo is not None:
             trail.append((path, given, meaning(outcome.payload) if outcome.kind == "ok" else None))
         if outcome.kind == "ok":
             return End(at, "ok", meaning(outcome.payload), trail=trail)

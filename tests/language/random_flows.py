@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
+
 from legato.model.flow import Callback, Flow
 from legato.model.mapping import Shape, Template
 from legato.model.policy import Retry
@@ -51,7 +53,7 @@ class Drawn:
             self.left = 3
             self.flows[name] = self.flow(name, nested=True)
         self.left = size
-        self.main = self.flow("main", nested=False)
+        self.main = self.pivoted(self.flow("main", nested=False))
 
     # What the flow is.
 
@@ -73,6 +75,16 @@ class Drawn:
             callback=Callback(url="http://there.example/x") if not nested and random.random() < 0.2 else None,
         )
 
+    def pivoted(self, flow: Flow) -> Flow:
+        """Every so often with a pivot: a step of the flow itself that is certainly done."""
+        may_be = [n for n, step in enumerate(flow.steps) if not step.when and step.on_error is None]
+        may_be = [n for n in may_be if not isinstance(flow.steps[n], FailStep)]
+        if not may_be or self.random.random() < 0.6:
+            return flow
+        n = self.random.choice(may_be)
+        steps = (*flow.steps[:n], replace(flow.steps[n], pivot=True), *flow.steps[n + 1 :])
+        return replace(flow, steps=steps, durable=True)
+
     def steps(self, depth: int) -> tuple[Step, ...]:
         """Some steps of one scope."""
         found: list[Step] = []
@@ -84,7 +96,10 @@ class Drawn:
         """A step of any kind."""
         self.left -= 1
         kind = self.random.choice(KINDS if depth < 4 else ("call", "leaf"))
-        return self.call() if kind == "call" else getattr(self, f"_{kind}")(depth)
+        step = self.call() if kind == "call" else getattr(self, f"_{kind}")(depth)
+        if not isinstance(step, CallStep | PythonStep | FailStep) and self.random.random() < 0.3:
+            return replace(step, undo=self.undo())
+        return step
 
     def modifiers(self, depth: int = 9) -> dict[str, Any]:
         """What a step says beside what it does."""

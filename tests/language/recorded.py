@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from legato.hosts import inline
-from legato.kernel import Call, Cancel, Command, Facts, Leaf, Program, Respond, Run, Sleep
+from legato.kernel import Call, Cancel, Command, Facts, Leaf, Program, Respond, Run, Sleep, Wait
+from legato.kernel.trail import PIVOT
 from legato.model.outcome import Outcome, Reason
 from legato.model.payload import Payload
 
@@ -27,6 +28,8 @@ class Recorded(Run):
         self.advances: list[list[str]] = []
         self.issued: dict[str, Leaf] = {}
         self.cancelled: set[str] = set()
+        self.pivoted = False  # whether the flow's pivot was done
+        self.at_the_end: set[str] = set()  # what was issued to undo the flow as a whole
         self.live = self.most_live = 0  # leaves whose delivery is owed
 
     def start(self, payload: Payload, facts: Facts | None = None) -> Sequence[Command]:
@@ -54,11 +57,13 @@ class Recorded(Run):
 
     def _note(self, event: Event, commands: Sequence[Command]) -> Sequence[Command]:
         for command in commands:
-            if isinstance(command, Call | Sleep):
+            if isinstance(command, Call | Sleep | Wait):
                 assert command.path not in self.issued, f"{command.path} is issued twice"
                 assert not command.ended, f"{command.path} is issued though it has ended"
                 self.issued[command.path] = command
                 self.live += 1
+                if self.state == "undoing":
+                    self.at_the_end.add(command.path)
             elif isinstance(command, Cancel):
                 assert command.path not in self.cancelled, f"{command.path} is cancelled twice"
                 assert not command.leaf.ended, f"{command.path} is cancelled though it has ended"
@@ -71,6 +76,11 @@ class Recorded(Run):
         assert len(left) == self.live, f"{self.live} deliveries are owed, and {left} are open"
         assert (self.state == "ended") == (not left), f"the run is {self.state} with {left} open"
         return commands
+
+    def _goes_on(self) -> bool:
+        trail = None if self._frame is None else self._frame.trail
+        self.pivoted = bool(trail) and trail[0] is PIVOT
+        return super()._goes_on()
 
     def replay(self) -> None:
         """Check that a run of the same program does the same, told the same."""

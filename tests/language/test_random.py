@@ -55,6 +55,17 @@ def done(kernel: Recorded) -> set[str]:
     return found
 
 
+def is_call(kernel: Recorded, path: str) -> bool:
+    """Whether what has the path is a call, with an undo of its own."""
+    leaf = kernel.issued.get(path)
+    return isinstance(leaf, Call) and leaf.step.undo is not None
+
+
+def around(path: str) -> set[str]:
+    """The paths of all steps that one is within."""
+    return {path[:n] for n, char in enumerate(path) if char in ".[/"}
+
+
 def check(seed: int, disturbed: bool) -> None:
     """What holds of every run."""
     played, hard = run_of(seed, disturbed)
@@ -62,10 +73,16 @@ def check(seed: int, disturbed: bool) -> None:
     assert isinstance(kernel, Recorded)
     undone = [path.removesuffix("/undo") for path in kernel.issued if path.endswith("/undo")]
     did = done(kernel)
-    assert set(undone) <= did, "what was never done is undone"
+    assert {path for path in undone if is_call(kernel, path)} <= did, "what was never done is undone"
     failure = kernel.failure
-    if failure is not None and not hard:
-        assert set(undone) == did, "what was done is not undone"
+    at_the_end = {path.removesuffix("/undo") for path in kernel.at_the_end if path.endswith("/undo")}
+    for path in at_the_end:
+        assert not at_the_end & around(path), "what is within is undone beside what it is within"
+    if kernel.pivoted:
+        assert not at_the_end, "something is undone after the pivot"
+    elif failure is not None and not hard:
+        for path in did:
+            assert path in undone or set(undone) & around(path), f"{path} was done and is not undone"
     if failure is None:
         assert kernel.outward_state == "succeeded"
     else:
@@ -81,7 +98,7 @@ def check(seed: int, disturbed: bool) -> None:
         assert not kernel.completed or all(isinstance(path, str) for path in kernel.errors)
     order = {path: n for n, path in enumerate(kernel.issued)}
     for path in undone:
-        assert order[path] < order[f"{path}/undo"]
+        assert order.get(path, 0) < order[f"{path}/undo"]
 
 
 @settings(max_examples=400)

@@ -172,21 +172,22 @@ def commit(trail: Trail) -> None:
 def settle(trail: Trail) -> None:
     """Of the trail of a flow whose pivot was done, leave what flows within that were cut off do at their ends."""
     if trail and trail[0] is PIVOT:
-        trail[:] = _closings(trail)
+        _leave_closings(trail)
 
 
-def _closings(trail: Trail) -> Trail:
+def _leave_closings(trail: Trail) -> None:
     kept: Trail = []
     for entry in trail:
         if isinstance(entry, Together):
-            entry.trails[:] = [inner for each in entry.trails if (inner := _closings(each))]
-            if entry.trails:
+            for each in entry.trails:
+                _leave_closings(each)
+            if any(entry.trails):
                 kept.append(entry)
         elif isinstance(entry, Within):
-            entry.trail[:] = _closings(entry.trail)
+            _leave_closings(entry.trail)
             if entry.trail or entry.close is not None:
                 kept.append(entry)
-    return kept
+    trail[:] = kept
 
 
 def forget(trail: Trail) -> None:

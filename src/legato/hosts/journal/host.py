@@ -58,6 +58,7 @@ class JournalHost(InlineHost):
         self.stopping = False
         self.callers: set[Callable[[], None]] = set()  # who waits for a run, and how each is told to look later
         self.beside = Beside(4)
+        self.rewound: set[bytes] = set()  # runs whose end this process has just taken back
         self._programs = programs
         self._bound: dict[bytes, BoundProgram] = {}  # by the digest of what is pinned
         self._defined: set[bytes] = set()  # digests that are on disk
@@ -217,7 +218,8 @@ class JournalHost(InlineHost):
             raise Unfit(str(error)) from None
         self._unfit.pop(key, None)
         self.live[key] = run
-        go_on(run)
+        go_on(run, key in self.rewound)
+        self.rewound.discard(key)
         asyncio.get_running_loop().call_later(LINGER, self.rest, run)  # whoever has asked for it comes first
         return run
 

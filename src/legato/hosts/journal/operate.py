@@ -201,6 +201,7 @@ class Operator:
         records: list[tuple[str, str, Record]] = [("retried", "", Retried(found.void))]
         records += [("attempt", path, attempt) for path, attempt in found.attempts]
         await self._append(_events(stored, records), row._replace(state="running", ended=None, due=None))
+        self._host.rewound.add(row.id)
         await self._taken_up(row.id)
 
     async def _take_up_again(self, stored: StoredRun) -> None:
