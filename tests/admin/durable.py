@@ -79,6 +79,27 @@ FLOWS: dict[str, object] = {
             "c",
         ],
     },
+    "picky": {
+        "durable": True,
+        "steps": [
+            {
+                "foreach": {"over": "${input}", "tolerate": 1},
+                "concurrency": 1,
+                "id": "each",
+                "steps": [
+                    {
+                        "choose": [
+                            {"when": "${item == 'b'}", "steps": ["b"]},
+                            {"when": "${item == 'd'}", "steps": ["d"]},
+                            {"otherwise": True, "steps": ["a"]},
+                        ]
+                    }
+                ],
+            },
+            "c",
+        ],
+    },
+    "hurried": {"durable": True, "steps": ["a", {"steps": ["b"], "timeout": "100ms"}]},
     "states": {"durable": True, "steps": ["a", {"fail": "no", "status": 422}]},
     "echoes": {"durable": True, "steps": ["echo"]},
     "inline": ["a"],

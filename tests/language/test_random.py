@@ -98,7 +98,7 @@ def check(seed: int, disturbed: bool) -> None:
         assert not kernel.completed or all(isinstance(path, str) for path in kernel.errors)
     order = {path: n for n, path in enumerate(kernel.issued)}
     for path in undone:
-        assert order.get(path, 0) < order[f"{path}/undo"]
+        assert order.get(path, -1) < order[f"{path}/undo"]
 
 
 @settings(max_examples=400)

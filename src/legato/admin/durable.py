@@ -45,7 +45,7 @@ class _Retry(msgspec.Struct, forbid_unknown_fields=True):
 
     path: str | None = None
     action: Literal["retry", "skip", "done"] = "retry"
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw()
 
 
 class DurableRuns:
@@ -125,9 +125,9 @@ class DurableRuns:
         host, key = self._find(request)
         body = await body_of(request, RETRY_BODY, "a retry")
         asked = _decoded(body, _Retry) if body else _Retry()
-        if asked.result is not None and asked.action != "done":
+        if asked.result and asked.action != "done":
             raise Problematic(400, f"`result` is that of a step which counts as `done`, and this is {asked.action!r}")
-        result = None if asked.result is None else PayloadRecord(JSON, bytes(asked.result))
+        result = PayloadRecord(JSON, bytes(asked.result)) if asked.result else None
         with _Refusals(request):
             await self._operator(host).retry(key, asked.path, Decided(asked.action, result))
         return await self._document(host, key, request, 202)

@@ -88,8 +88,10 @@ class JournalWriter:
                 self._report("after a commit", error)
 
     def _not_committed(self, why: str, refused: Sequence[Write], error: Exception, again: bool) -> None:
-        if why != self.trouble:
+        is_new, lasts = why != self.trouble, again or self.lost  # a contradiction is one run's trouble
+        if lasts:
             self.trouble = why
+        if is_new:
             self._report(f"the journal cannot be written{', and will be tried again' if again else ''}: {why}", error)
         for write in refused:
             if write.refused is not None:
@@ -138,9 +140,9 @@ class JournalWriter:
                     return
                 again = not isinstance(error, Usurped | sqlite3.IntegrityError)
                 refused = batch if not again else [write for write in batch if write.refused is not None]
+                self.lost = self.lost or isinstance(error, Usurped)
                 self._tell(self._not_committed, self._why(error), refused, error, again)
                 if not again:
-                    self.lost = self.lost or isinstance(error, Usurped)
                     return
                 if self._stopping:
                     return  # what is held back will be done by the process after this one

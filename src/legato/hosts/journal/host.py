@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic, time
 from typing import Protocol
 
-from legato.errors import DefinitionError, LegatoError, StoreUnavailable
+from legato.errors import DefinitionError, LegatoError
 from legato.hosts.bound import FOREVER, TAIL_TIME, BoundProgram, call_tail
 from legato.hosts.facts import facts_of
 from legato.hosts.inline import InlineHost, InlineRun, Reply
@@ -29,6 +29,8 @@ from legato.transport.beside import Beside
 from legato.transport.wheel import Wheel
 
 TICK = 0.5  # seconds between two looks for runs that are due
+WATCH_EVERY = 10  # ticks
+PRUNE_EVERY = 120
 AT_A_TIME = 200  # runs that are taken up in one go
 REST = 2.0  # seconds: a run that is due sooner stays in memory, as reading it again would cost more
 LINGER = 0.5  # seconds that a run which was taken up stays in memory, though it may only wait
@@ -271,20 +273,26 @@ class JournalHost(InlineHost):
         return [result for result in results if isinstance(result, DurableRun)]
 
     async def _tick(self) -> None:
-        turns = 0
+        turns, trouble = 0, ""
         while True:
             await asyncio.sleep(TICK)
             turns += 1
-            self._look_at_clock()
             try:
-                while len(keys := await self._due()) and not self.stopping:
-                    await self._take_up_all(keys)
-                if turns % 10 == 0:
-                    await self._watch_over()
-                if turns % 120 == 1:
-                    self._prune()
-            except StoreUnavailable as error:
-                self.log.write("journal_unreadable", detail=str(error))
+                await self._look_around(turns)
+                trouble = ""
+            except Exception as error:  # whatever it was, the timers of all other runs are looked after
+                if str(error) != trouble:
+                    trouble = str(error)
+                    self.log.write("journal_unreadable", detail=trouble)
+
+    async def _look_around(self, turns: int) -> None:
+        self._look_at_clock()
+        while len(keys := await self._due()) and not self.stopping:
+            await self._take_up_all(keys)
+        if turns % WATCH_EVERY == 0:
+            await self._watch_over()
+        if turns % PRUNE_EVERY == 1:
+            self._prune()
 
     def _prune(self, deleted: int = 1) -> None:
         """Delete runs that ended long ago, some at a time, until there are no more."""
@@ -292,8 +300,8 @@ class JournalHost(InlineHost):
             self.journal.prune(time() - self.keep, self._prune)
 
     async def _due(self) -> Sequence[bytes]:
-        """Runs whose time has come and that are not in memory."""
-        keys = await self.beside.run(self.journal.due, time(), AT_A_TIME)
+        """Runs whose time comes before the next look, and that are not in memory."""
+        keys = await self.beside.run(self.journal.due, time() + 1.2 * TICK, AT_A_TIME + len(self.live))
         now = monotonic()
         return [key for key in keys if key not in self.live and self._unfit.get(key, 0.0) < now]
 

@@ -165,7 +165,8 @@ def go_on(run: DurableRun, unsent: bool = False) -> None:
             run.again(leaf)
         else:
             issue.append(leaf)
-    if fresh or (run.kernel.state == "ended" and run.story.ended is None):
+    is_over = run.kernel.state == "ended" and run.story.ended is None
+    if fresh or is_over or run.state() != run.row.state:  # with its end, it lost what its row says of it
         run.write([], fresh, time())
     run.carry_out(issue)
 

@@ -137,9 +137,8 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
         if state == "waiting":
             started = self.story.started
             ends = (self.story.due, None if started is None else started.deadline)
-            due = (
-                at if self.story.is_signalled else min((moment for moment in ends if moment is not None), default=None)
-            )
+            due = min((moment for moment in ends if moment is not None), default=None)
+            due = at if self.story.is_signalled else due
         if state == row.state and due == row.due:
             return None
         self.row = row._replace(state=state, due=due, ended=at if state in ENDED else None)

@@ -159,7 +159,7 @@ class Story:
 
     @property
     def is_signalled(self) -> bool:
-        """Whether a signal has come that a wait is there for: a process that dies now leaves the next one to do that."""
+        """Whether a signal has come that a wait is there for: if this process dies, the next has to see to it."""
         return bool(self.signals) and not {each.name for each in self.signals}.isdisjoint(
             pause.name for pause in self.pauses.values()
         )
