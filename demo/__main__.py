@@ -21,6 +21,7 @@ from demo.functions import FUNCTIONS
 from demo.processes import Call, Function, Gateway, Trouble
 from demo.scenes import ADMIN_TOKEN, FNKIT, LIVE, NATIVE, TOKEN, Command, Scene
 from demo.show import calls_table, curl, pretty, say
+from demo.survival import survive
 
 PATIENCE = 2.0  # seconds for a function's own word about a call that has been answered
 
@@ -44,7 +45,8 @@ class Demo:
             say(f"  {name:16} port {self._environment[function.variable]}, process {function.process.pid}")
 
     def start_gateway(self, settings: str) -> Gateway:
-        own = {"STORE": str(self._folder / f"{settings}.db")}
+        own = {"STORE": str(self._folder / f"{settings}.db"), "DATA": str(self._folder / "data")}
+        own["JOURNAL"] = str(self._folder / "journal.db")
         gateway = Gateway(settings, self._environment | own, self._folder / f"{settings}.log")
         self._stack.callback(gateway.stop)
         gateway.wait()
@@ -66,9 +68,9 @@ class Demo:
         say(pretty(value))
         self._check(scene, status, value)
         if scene.calls:
-            calls = self._calls(scene, answered.get("legato-run", "none"))
+            calls = self.calls(scene, answered.get("legato-run", "none"))
             say(calls_table(calls, began, took))
-            self._check_calls(scene, calls)
+            self.check_calls(scene, calls)
 
     def command(self, command: Command, gateway: Gateway) -> None:
         """Run a command, show what it prints, and note what is wrong with it."""
@@ -77,9 +79,9 @@ class Demo:
         if printed:
             say(printed.rstrip())
         if status or not re.search(command.shows, printed, re.MULTILINE):
-            self._note(command, f"expected exit 0 and {command.shows!r}")
+            self.note(command, f"expected exit 0 and {command.shows!r}")
 
-    def _calls(self, scene: Scene, run: str) -> list[Call]:
+    def calls(self, scene: Scene, run: str) -> list[Call]:
         found: list[Call] = []
         for name in dict.fromkeys(scene.calls):
             found += self._functions[name].calls(run, scene.calls.count(name), PATIENCE)
@@ -90,17 +92,17 @@ class Demo:
         if not scene.whole and isinstance(value, dict):
             seen = {name: cast("dict[str, Any]", value).get(name) for name in scene.answer}
         if status != scene.status or seen != scene.answer:
-            self._note(scene, f"expected {scene.status} and {json.dumps(scene.answer)}")
+            self.note(scene, f"expected {scene.status} and {json.dumps(scene.answer)}")
 
-    def _check_calls(self, scene: Scene, calls: list[Call]) -> None:
+    def check_calls(self, scene: Scene, calls: list[Call]) -> None:
         names = [call.function for call in calls]
         if scene.together:
             if sorted(names) != sorted(scene.calls) or max(c.began for c in calls) >= min(c.ended for c in calls):
-                self._note(scene, f"expected {', '.join(scene.calls)} at the same time")
+                self.note(scene, f"expected {', '.join(scene.calls)} at the same time")
         elif names != list(scene.calls):
-            self._note(scene, f"expected calls of {', '.join(scene.calls)}, in this order")
+            self.note(scene, f"expected calls of {', '.join(scene.calls)}, in this order")
 
-    def _note(self, shown: Scene | Command, what: str) -> None:
+    def note(self, shown: Scene | Command, what: str) -> None:
         self.wrong.append(f"{shown.title} {what}")
         say(f"WRONG: {what}")
 
@@ -135,6 +137,8 @@ def run() -> int:
                 demo.command(shown, gateway)
             else:
                 demo.play(shown, gateway)
+        say("\nStarting a gateway with the durable flow of demo/durable-flows:")
+        survive(demo, demo.start_gateway("durable.yaml"))
         say("\nStopping every process that was started.")
     for wrong in demo.wrong:
         say(f"WRONG: {wrong}")

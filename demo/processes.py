@@ -101,7 +101,11 @@ class Gateway:
         self._settings = HERE / settings
         self._environment = {**ENVIRONMENT, **environment, "GATEWAY_PORT": str(self.port)}
         self._log = log
-        with log.open("wb") as output:
+        self.start()
+
+    def start(self) -> None:
+        """Start the process, again if it was killed."""
+        with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "legato", "serve", str(self._settings)],
                 env=self._environment,
@@ -147,6 +151,11 @@ class Gateway:
             check=False,
         )
         return done.returncode, done.stdout
+
+    def kill(self) -> None:
+        """End the process as a crash does."""
+        self.process.kill()
+        self.process.wait()
 
     def stop(self) -> None:
         """End the process; it answers first what it has begun."""

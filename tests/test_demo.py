@@ -15,6 +15,7 @@ import pytest
 
 import demo.__main__ as program
 from demo.scenes import FNKIT, LIVE, NATIVE, Command, Scene
+from demo.survival import SURVIVAL
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "demo")
@@ -43,7 +44,7 @@ def test_everything_is_shown_and_right() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    for shown in (*NATIVE, *FNKIT, *LIVE):
+    for shown in (*NATIVE, *FNKIT, *LIVE, SURVIVAL):
         assert f"--- {shown.title}" in done.stdout
         assert (
             f"-d '{shown.body}'" if isinstance(shown, Scene) else "$ legato " + " ".join(shown.arguments)
@@ -53,7 +54,7 @@ def test_everything_is_shown_and_right() -> None:
     assert '"undone": ["validate-order"]' in done.stdout
     assert "401 application/problem+json" in done.stdout
     assert done.stdout.endswith("Every answer was what it should be.\n")
-    assert len(processes(done.stdout)) == 9
+    assert len(processes(done.stdout)) == 11
     assert all(is_gone(process) for process in processes(done.stdout))
     assert not list((ROOT / "demo").rglob("*.db*"))
 

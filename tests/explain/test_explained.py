@@ -14,6 +14,7 @@ from legato.explain import Explanation, Line, explained, summed_up, told
 from legato.explain.calls import Call
 from legato.explain.explanation import Explained
 from legato.hosts.patience import impatience, worst_case
+from legato.kernel import linked
 from legato.kernel.linker import CALLBACK_RETRY
 from legato.model.flow import MAX_STEPS, Callback, Flow
 from legato.model.function import Function
@@ -24,6 +25,7 @@ from legato.model.steps import (
     Case,
     ChooseStep,
     Edge,
+    FailStep,
     FlowStep,
     ForeachStep,
     GraphNode,
@@ -212,6 +214,71 @@ def test_a_hedge_that_may_do_harm() -> None:
     warnings = explain(Flow(name="x", steps=(call("other", hedge=Hedge()), call("slow", hedge=Hedge())))).warnings
     assert [each.detail.partition(":")[0] for each in warnings] == ["other"]
     assert "idempotent: true" in warnings[0].remedy
+
+
+# Durable flows.
+
+
+def test_a_durable_flow_takes_as_long_as_it_takes() -> None:
+    explanation = explain(Flow(name="x", steps=(call("slow", undo=UndoCall(function="u")),), durable=True))
+    assert (explanation.deadline, explanation.after) == (None, None)
+    assert summed_up(explanation) == [
+        "worst case: 9s",
+        "deadline: none, a durable run takes as long as it takes (`timeout` would be one)",
+        "undo and handlers: as long as they take",
+        "calls: 1, and 1 to undo",
+    ]
+    bounded = explain(Flow(name="x", steps=calls("slow"), durable=True, timeout=86400.0))
+    assert summed_up(bounded)[1] == "deadline: 1d"
+
+
+def forward(flow: Flow) -> set[str]:
+    """The paths of calls that are said to be tried until they are done."""
+    explanation = explain(flow)
+    handlers = [each for handler in explanation.handlers for each in every_call(handler.steps)]
+    return {each.path for each in [*every_call(explanation.steps), *handlers] if each.forward}
+
+
+@given(flows)
+def test_which_calls_go_forward_is_what_the_program_says(flow: Flow) -> None:
+    for n, step in enumerate(flow.steps):
+        if not step.when and step.on_error is None and not isinstance(step, FailStep):
+            steps = (*flow.steps[:n], msgspec.structs.replace(step, pivot=True), *flow.steps[n + 1 :])
+            flow = msgspec.structs.replace(flow, steps=steps)
+            break
+    durable = msgspec.structs.replace(flow, durable=True, callback=None)
+    calls = linked(durable, known)[0].calls
+    assert forward(durable) == {each.path for each in calls if each.forward and not each.path.endswith("/response")}
+
+
+def test_a_call_that_goes_forward_has_no_end_that_is_known() -> None:
+    explanation = explain(Flow(name="x", steps=calls("slow"), durable=True, strategy="forward", timeout=5.0))
+    (step,) = explanation.steps
+    assert step.worst.open == ("slow",)
+    line = told(explanation)
+    assert line.text.endswith(", durable, only forward")
+    assert "only forward: attempts of 9s until it is done, at most 10s apart" in line.below[0].facts
+    assert not explanation.warnings, "no attempt of it is the last one"
+
+
+def test_what_is_said_of_sagas() -> None:
+    flow = Flow(
+        name="x",
+        durable=True,
+        steps=(
+            ParallelStep(branches={"a": call("a"), "b": call("b")}, undo=UndoCall(function="u"), id="both"),
+            call("pay", pivot=True, at_most_once=True),
+            WaitStep(wait="go", schema=True),
+        ),
+    )
+    both, pay, wait = told(explain(flow)).below
+    assert [below.text for below in both.below] == ["a", "b", "undo: u"]
+    assert "pivot: after it nothing is undone" in pay.facts
+    assert "at most once: after a crash it is not called again" in pay.facts
+    assert wait.facts == ("as long as it takes", "schema true")
+    undo = explain(flow).steps[0].undo
+    assert undo is not None
+    assert (undo.path, undo.is_undo, undo.forward) == ("both/undo", True, False)
 
 
 # Telling.

@@ -22,7 +22,7 @@ _NUMBERS = itertools.count()
 
 
 class Change(NamedTuple):
-    """What was done to a file: `write`, `truncate`, `sync`, `create`, `delete`; a `folder` synced; a test's own `mark`."""
+    """What was done: `write`, `truncate`, `sync`, `create`, `delete`, a `folder` synced, or a `mark` of the test."""
 
     kind: str
     file: str = ""

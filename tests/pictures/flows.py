@@ -245,7 +245,32 @@ OUTER = Flow(
     name="outer", steps=(FlowStep(flow="inner"), FlowStep(flow="inner", id="again", on_error=OnError(action="skip")))
 )
 
-ALL = [ORDER, LEAVES, CHOICES, GRAPH, NESTED, HANDLERS, AWKWARD, EMPTY, CODE, OUTER]
+SAGA = Flow(
+    name="saga",
+    durable=True,
+    steps=(
+        ParallelStep(
+            id="hold",
+            branches={
+                "room": call("hold-room", undo=UndoCall(function="free-room")),
+                "seat": SequenceStep(steps=calls("hold-seat"), undo=UndoCall(function="free-seat", method="PUT")),
+            },
+            undo=UndoCall(function="free-all"),
+        ),
+        SetStep(set=Template(value=1), undo=UndoCall(function="unset")),
+        WaitStep(
+            wait="approval", timeout=604800.0, schema={"type": "object", "required": ["by"]},
+            undo=UndoCall(function="withdraw"), on_error=OnError(action="steps", steps=calls("remind")),
+        ),
+        call("pay", pivot=True, at_most_once=True),
+        PythonStep(python="shop.flows:book", at_most_once=True, retry=Retry(attempts=2, backoff=1.0, max_backoff=9.0)),
+        ForeachStep(over="${input.guests}", steps=calls("invite"), tolerate=1),
+        FlowStep(flow="inner", undo=UndoCall(function="undo-inner"), on_error=OnError(action="skip")),
+    ),
+)  # fmt: skip
+FORWARD = Flow(name="forward", durable=True, strategy="forward", timeout=31536000.0, steps=calls("a", "b"))
+
+ALL = [ORDER, LEAVES, CHOICES, GRAPH, NESTED, HANDLERS, AWKWARD, EMPTY, CODE, SAGA, FORWARD, OUTER]
 
 
 def known(name: str) -> Flow | None:

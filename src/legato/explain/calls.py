@@ -22,7 +22,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `reaches` says what is called. `waits` is the longest that may pass between attempts in all, `worst` the longest of
     it all. `repeatable` says that it is tried again whatever became of the attempt before; else only if nothing was
-    done.
+    done. A `forward` call is tried until it is done, whatever `attempts` says.
     """
 
     path: str
@@ -35,12 +35,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     waits: float = 0.0
     worst: float = 0.0
     is_undo: bool = False
+    forward: bool = False
     hedge: Hedge | None = None
     breaker: Breaker | None = None
     concurrency: int = 0
 
 
-def call_of(step: CallStep | PythonStep, path: str, function_of: FunctionOf) -> Call:
+def call_of(step: CallStep | PythonStep, path: str, function_of: FunctionOf, forward: bool = False) -> Call:
     """The call of a step."""
     name = step.python if isinstance(step, PythonStep) else step.function
     function = function_of(name)
@@ -54,6 +55,7 @@ def call_of(step: CallStep | PythonStep, path: str, function_of: FunctionOf) -> 
         timeout=step.timeout or function.timeout,
         retry=retry,
         repeatable=step.idempotent or function.idempotent or function.keyed or method in IDEMPOTENT_METHODS,
+        forward=forward,
         hedge=step.hedge if isinstance(step, CallStep) else None,
         breaker=function.breaker,
         concurrency=function.concurrency,
@@ -62,7 +64,7 @@ def call_of(step: CallStep | PythonStep, path: str, function_of: FunctionOf) -> 
 
 
 def undo_of(undo: UndoCall, path: str, function_of: FunctionOf) -> Call:
-    """The undo of the call at `path`. It counts every outcome but `refused` as worth another try."""
+    """The undo of the step at `path`. It counts every outcome but `refused` as worth another try."""
     function = function_of(undo.function)
     retry = undo.retry or UNDO_RETRY
     call = Call(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 from typing import Literal, cast
 
 import msgspec
@@ -11,6 +12,7 @@ from legato.explain.calls import Call, FunctionOf, call_of, callback_of, undo_of
 from legato.explain.worst import Worst, longest
 from legato.hosts.inline import UNDO_TIME
 from legato.hosts.patience import impatient
+from legato.kernel.course import Course
 from legato.model.steps import (
     CallStep,
     ChooseStep,
@@ -59,7 +61,7 @@ class Warned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A flow. `deadline` bounds its steps, `after` what follows their end: undo and handlers. All in seconds.
+    """A flow. `deadline` bounds its steps, `after` what follows their end: undo and handlers. Seconds; None: unbounded.
 
     `calls` and `undos` count the calls that are written, whichever of them are made and how often; `repeated` those of
     `calls` that are made for each item of a foreach.
@@ -67,13 +69,14 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     flow: str
     version: str
-    deadline: float
+    deadline: float | None
     worst: Worst
     calls: int
     undos: int
     repeated: int = 0
-    after: float = UNDO_TIME
+    after: float | None = UNDO_TIME
     durable: bool = False
+    strategy: Literal["backward", "forward"] = "backward"
     steps: tuple[Explained, ...] = ()
     handlers: tuple[Inner, ...] = ()
     callback: Call | None = None
@@ -85,12 +88,11 @@ def explained(
 ) -> Explanation:
     """What a flow would do. `function_of` finds a function by name; `default_timeout` is the settings' deadline."""
     flow = whole.flow
-    explainer = _Explainer(function_of)
-    steps = explainer.steps(whole.parts)
-    handlers = explainer.handlers(whole)
-    deadline = flow.timeout or default_timeout
+    explainer = _Explainer(function_of, flow.durable)
+    steps, handlers = explainer.flow(whole)
+    deadline = flow.timeout or (None if flow.durable else default_timeout)
     worst = Worst(open=("its Python code",)) if flow.code and not whole.parts else _in_turn(steps)
-    late = [Warned(detail=detail, remedy=remedy) for detail, remedy in impatient(explainer.calls, deadline)]
+    late = [Warned(detail=detail, remedy=remedy) for detail, remedy in impatient(explainer.bounded(), deadline or inf)]
     return Explanation(
         flow=flow.name,
         version=whole.version,
@@ -99,7 +101,9 @@ def explained(
         calls=sum(not call.is_undo for call in explainer.calls),
         undos=sum(call.is_undo for call in explainer.calls),
         repeated=sum("[*]" in call.path and not call.is_undo for call in explainer.calls),
+        after=None if flow.durable else UNDO_TIME,
         durable=flow.durable,
+        strategy=flow.strategy,
         steps=steps,
         handlers=handlers,
         callback=None if flow.callback is None else callback_of(flow.callback),
@@ -125,9 +129,20 @@ def _in_turn(steps: Iterable[Explained]) -> Worst:
 class _Explainer:
     """Explains steps, and keeps the calls that it finds."""
 
-    def __init__(self, function_of: FunctionOf) -> None:
+    def __init__(self, function_of: FunctionOf, durable: bool) -> None:
         self._function_of = function_of
+        self._course = Course([], durable)
         self.calls: list[Call] = []
+
+    def bounded(self) -> list[Call]:
+        """The calls that are not tried for ever."""
+        return [call for call in self.calls if not call.forward]
+
+    def flow(self, whole: Whole) -> tuple[tuple[Explained, ...], tuple[Inner, ...]]:
+        """(its steps, its handlers)."""
+        with self._course.flow(whole.flow):
+            steps = self.steps(whole.parts)
+        return steps, self.handlers(whole)
 
     def steps(self, parts: Sequence[Part]) -> tuple[Explained, ...]:
         return tuple(self.step(part) for part in parts)
@@ -135,28 +150,33 @@ class _Explainer:
     def handlers(self, whole: Whole) -> tuple[Inner, ...]:
         found: list[Inner] = []
         if whole.on_failure:
-            steps = self.steps(whole.on_failure)
+            with self._course.handler("on_failure"):
+                steps = self.steps(whole.on_failure)
             found.append(Inner(role="failure", steps=steps, worst=_in_turn(steps)))
         if whole.finally_:
-            steps = self.steps(whole.finally_)
+            with self._course.handler("finally"):
+                steps = self.steps(whole.finally_)
             found.append(Inner(role="finally", steps=steps, worst=_in_turn(steps)))
         return tuple(found)
 
     def step(self, part: Part) -> Explained:
         step = part.step
         call = undo = None
-        if isinstance(step, CallStep | PythonStep):
-            call = self._noted(call_of(step, part.path, self._function_of))
+        with self._course.within(step):
+            if isinstance(step, CallStep | PythonStep):
+                call = self._noted(call_of(step, part.path, self._function_of, self._course.forward))
             if step.undo is not None:
                 undo = self._noted(undo_of(step.undo, part.path, self._function_of))
-        inner = [self._inner(body) for body in part.inner]
-        if part.whole is not None:
-            inner += self._subflow(part.whole)
+            inner = [self._inner(body) for body in part.inner]
+            if part.whole is not None:
+                inner += self._subflow(part.whole)
         worst = self._worst(part, call, inner)
         error = part.error
         if error is not None:
-            inner.append(self._inner(error))
+            with self._course.fallback():
+                inner.append(self._inner(error))
             worst = worst.then(inner[-1].worst)
+        self._course.check(step, part.path)
         return Explained(
             path=part.path,
             kind=part.kind,
@@ -185,12 +205,14 @@ class _Explainer:
         )
 
     def _subflow(self, whole: Whole) -> list[Inner]:
-        steps = self.steps(whole.parts)
-        return [Inner(role="flow", name=whole.flow.name, steps=steps, worst=_in_turn(steps)), *self.handlers(whole)]
+        steps, handlers = self.flow(whole)
+        return [Inner(role="flow", name=whole.flow.name, steps=steps, worst=_in_turn(steps)), *handlers]
 
     def _worst(self, part: Part, call: Call | None, inner: Sequence[Inner]) -> Worst:
         """The longest that a step takes until it has succeeded or failed."""
         step = part.step
+        if call is not None and call.forward:
+            return Worst(open=(part.path,))
         match step:
             case CallStep():
                 assert call is not None
@@ -220,8 +242,12 @@ class _Explainer:
     def _says(self, part: Part) -> Iterator[str]:
         step = part.step
         if isinstance(step, CallStep | PythonStep):
+            if step.pivot:
+                yield words.PIVOT
             if step.when:
                 yield f"when {words.condition(step.when)}"
+            if step.at_most_once:
+                yield words.AT_MOST_ONCE
             if step.on_error is not None and step.on_error.action != "steps":
                 yield words.on_error(step.on_error)
             if isinstance(step, CallStep) and step.on_response:

@@ -9,6 +9,7 @@ import msgspec
 from legato.explain.calls import Call
 from legato.explain.explanation import Explained, Explanation, Inner
 from legato.explain.worst import Worst
+from legato.model.policy import MAX_ATTEMPTS
 from legato.pictures.words import duration, said, span
 
 _ROLES = {
@@ -37,6 +38,7 @@ def told(explanation: Explanation) -> Line:
         call = explanation.callback
         below.append(Line("callback, when the run has ended", f"up to {span(call.worst)}", tuple(_call_facts(call))))
     head = f"flow {explanation.flow}, version {explanation.version}{', durable' if explanation.durable else ''}"
+    head += ", only forward" if explanation.strategy == "forward" else ""
     return Line(head, below=tuple(below))
 
 
@@ -44,12 +46,15 @@ def summed_up(explanation: Explanation) -> list[str]:
     """What is at the end: the bound beside the deadline, how many calls there are."""
     worst, deadline = explanation.worst, explanation.deadline
     lines = [f"worst case: {worst}"]
-    if worst.known and worst.seconds <= deadline:
+    if deadline is None:
+        lines.append("deadline: none, a durable run takes as long as it takes (`timeout` would be one)")
+    elif worst.known and worst.seconds <= deadline:
         lines.append(f"deadline: {span(deadline)}")
     else:
         lines.append(f"deadline: {span(deadline)}, which may come first: then 504, after undo")
     if explanation.undos or explanation.handlers:
-        lines.append(f"undo and handlers: up to {span(explanation.after)}")
+        takes = "as long as they take" if explanation.after is None else f"up to {span(explanation.after)}"
+        lines.append(f"undo and handlers: {takes}")
     each = f", {explanation.repeated} of them for each item" if explanation.repeated else ""
     undos = f", and {explanation.undos} to undo" if explanation.undos else ""
     lines.append(f"calls: {explanation.calls}{each}{undos}")
@@ -86,7 +91,10 @@ def _inner(inner: Inner) -> Line:
 
 def _call_facts(call: Call) -> Iterable[str]:
     yield call.reaches
-    if call.attempts > 1:
+    if call.forward:
+        waits = call.retry.next_delay(MAX_ATTEMPTS, 1.0, None)
+        yield f"only forward: attempts of {duration(call.timeout)} until it is done, at most {duration(waits)} apart"
+    elif call.attempts > 1:
         waits = f", waits of {duration(call.waits)} in all" if call.waits else ""
         again = "unless refused" if call.repeatable else "only if nothing was done"
         if call.retry.when_status and not call.repeatable:

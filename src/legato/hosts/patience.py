@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from legato.hosts.bound import BoundProgram
+from legato.hosts.bound import UNTIL_DONE, BoundProgram
 from legato.model.policy import Retry
 
 
@@ -47,6 +47,8 @@ def impatient(calls: Iterable[Tried], deadline: float) -> list[tuple[str, str]]:
     """The same of calls that a run with this deadline (seconds) would make."""
     found: list[tuple[str, str]] = []
     for call in calls:
+        if call.attempts >= UNTIL_DONE:
+            continue
         worst = worst_case(call)
         bounded = not (call.is_undo or call.path.startswith("/"))  # what follows the end of a flow is not
         if call.attempts > 1 and bounded and worst > deadline:

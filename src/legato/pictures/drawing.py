@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from legato.model.flow import MAX_STEPS, Callback, Flow
-from legato.model.steps import CallStep, ChooseStep, FailStep, ForeachStep, PythonStep, UndoCall
+from legato.model.steps import CallStep, ChooseStep, FailStep, ForeachStep, UndoCall
 from legato.pictures import words
 from legato.pictures.parts import Body, Part, Whole
 from legato.pictures.pieces import NO_LABELS, Frame, Piece, between, chain, framed, one
@@ -37,6 +37,8 @@ def sketched(whole: Whole) -> Picture:
 def _start_lines(whole: Whole) -> tuple[str, ...]:
     flow = whole.flow
     found = ["durable"] if flow.durable else []
+    if flow.strategy == "forward":
+        found.append("only forward")
     if flow.timeout is not None:
         found.append(f"timeout {words.duration(flow.timeout)}")
     if flow.answer_within is not None:
@@ -94,16 +96,15 @@ def _part(part: Part) -> Piece:
     side: list[Item] = []
     edges: list[Edge] = []
     exits = main.exits or _despite(part, main)
-    undo = part.step.undo if isinstance(part.step, CallStep | PythonStep) else None
-    if undo is not None:
-        node = _undo(undo, part.path)
+    source = main.item.path if isinstance(main.item, Group) else main.entry
+    if part.step.undo is not None:
+        node = _undo(part.step.undo, part.path)
         side.append(node)
-        edges.append(Edge(source=main.entry, target=node.path, kind="undo"))
+        edges.append(Edge(source=source, target=node.path, kind="undo"))
     if part.error is not None:
         path = f"{part.path}/error"
         steps = framed(_sequence(part.error.parts, f"{path}."), Frame(path, "error", "on error"))
         side.append(steps.item)
-        source = main.item.path if isinstance(main.item, Group) else main.entry
         edges.append(Edge(source=source, target=steps.entry, kind="error"))
         exits = (*exits, *steps.exits)
     if not side:

@@ -31,6 +31,9 @@ from legato.pictures.parts import Part
 
 LEAVES = frozenset({"call", "python", "set", "sleep", "wait", "publish", "respond", "fail", "flow"})  # kinds of steps
 
+PIVOT = "pivot: after it nothing is undone"
+AT_MOST_ONCE = "at most once: after a crash it is not called again"
+
 _UNITS = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001))
 
 
@@ -130,12 +133,15 @@ def named(part: Part) -> str:
 
 def lines(step: Step) -> list[str]:
     """What else is worth a look, the most important first."""
-    found = [f"when {condition(step.when)}"] if step.when else []
+    found = [PIVOT] if step.pivot else []
+    found += [f"when {condition(step.when)}"] if step.when else []
     found += _own_lines(step)
     if step.timeout is not None and not isinstance(step, WaitStep):
         found.append(f"timeout {duration(step.timeout)}")
     if isinstance(step, CallStep | PythonStep) and step.retry is not None:
         found.append(retry(step.retry))
+    if isinstance(step, CallStep | PythonStep) and step.at_most_once:
+        found.append(AT_MOST_ONCE)
     if isinstance(step, CallStep) and step.hedge is not None:
         found.append(f"again after {duration(step.hedge.delay)}, {step.hedge.attempts} at once")
     if step.on_error is not None and step.on_error.action != "steps":
@@ -162,7 +168,7 @@ def _own_lines(step: Step) -> list[str]:
         case FailStep():
             return [said(step.fail)]
         case WaitStep():
-            return [patience(step)]
+            return [patience(step), *([f"schema {plain(step.schema)}"] if step.schema is not None else [])]
         case ForeachStep():
             return _of_loop(step)
         case ParallelStep():
