@@ -275,7 +275,7 @@ def test_what_is_said_of_sagas() -> None:
     assert [below.text for below in both.below] == ["a", "b", "undo: u"]
     assert "pivot: after it nothing is undone" in pay.facts
     assert "at most once: after a crash it is not called again" in pay.facts
-    assert wait.facts == ("as long as it takes", "schema true")
+    assert wait.facts == ("as long as it takes",)
     undo = explain(flow).steps[0].undo
     assert undo is not None
     assert (undo.path, undo.is_undo, undo.forward) == ("both/undo", True, False)

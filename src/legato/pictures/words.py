@@ -150,10 +150,12 @@ def lines(step: Step) -> list[str]:
 
 
 def mappings(step: Step) -> list[str]:
-    """What a step is given and what is made of its result, where it says so."""
+    """What a step is given and what is made of its result, where it says so; what a signal must be."""
     found = [f"input {value(step.input)}"] if step.input not in (None, AS_IT_IS) else []
     if step.output is not None:
         found.append(f"output {value(step.output)}")
+    if isinstance(step, WaitStep) and step.schema is not None:
+        found.append(f"schema {plain(step.schema)}")
     return found
 
 
@@ -168,7 +170,7 @@ def _own_lines(step: Step) -> list[str]:
         case FailStep():
             return [said(step.fail)]
         case WaitStep():
-            return [patience(step), *([f"schema {plain(step.schema)}"] if step.schema is not None else [])]
+            return [patience(step)]
         case ForeachStep():
             return _of_loop(step)
         case ParallelStep():

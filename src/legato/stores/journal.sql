@@ -45,6 +45,9 @@ UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value;
 -- name: epoch
 SELECT value FROM meta WHERE name = 'epoch';
 
+-- name: probe
+UPDATE meta SET value = value WHERE name = 'epoch';
+
 -- name: define
 INSERT INTO definition VALUES (?, ?) ON CONFLICT DO NOTHING;
 

@@ -49,6 +49,7 @@ class JournalWriter:
         self._gathered: list[Write] = []
         self._queue = SimpleQueue[Sequence[Write] | None]()
         self._prune: tuple[float, Callable[[int], None]] | None = None
+        self._orphans: set[bytes] = set()  # runs whose start was refused
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="legato-journal", daemon=True)
 
@@ -127,16 +128,20 @@ class JournalWriter:
                 batch += more
         return batch
 
-    def _store(self, batch: list[Write]) -> None:
+    def _store(self, batch: list[Write], alone: bool = False) -> None:
+        """Store writes, or see them refused; comes back when there is no trouble, or none that passes.
+
+        `alone` says that others come before what is queued.
+        """
         tries = 0
-        while batch:
+        while (batch := [write for write in batch if not self._is_orphan(write)]) or tries:
             try:
                 self._commit(batch)
             except Exception as error:
                 self._roll_back()
                 if isinstance(error, sqlite3.IntegrityError) and len(batch) > 1:
                     for write in batch:  # one of them is at fault, and not the others
-                        self._store([write])
+                        self._store([write], alone=True)
                     return
                 again = not isinstance(error, Usurped | sqlite3.IntegrityError)
                 refused = batch if not again else [write for write in batch if write.refused is not None]
@@ -148,11 +153,17 @@ class JournalWriter:
                     return  # what is held back will be done by the process after this one
                 sleep(PAUSES[min(tries, len(PAUSES) - 1)])
                 tries += 1
-                batch = self._more([write for write in batch if write.refused is None])
+                self._orphans.update(write.events[0].run for write in refused if write.events)
+                batch = [write for write in batch if write.refused is None]
+                batch = batch if alone else self._more(batch)
             else:
                 self.commits += 1
                 self._tell(self._committed, batch)
                 return
+
+    def _is_orphan(self, write: Write) -> bool:
+        """Whether a write is of a run whose start was refused: its deadline may have passed meanwhile."""
+        return bool(write.events) and write.events[0].run in self._orphans and write.events[0].seq > 0
 
     def _why(self, error: Exception) -> str:
         if isinstance(error, Usurped):
@@ -165,6 +176,8 @@ class JournalWriter:
         events = [self._stored(event) for write in batch for event in write.events]
         connection.execute("BEGIN IMMEDIATE")
         self._file.check_owner(connection)
+        if not batch:
+            connection.execute(QUERIES["probe"])  # there was trouble, and whoever starts something waits for its end
         for write in batch:
             if write.definition is not None:
                 connection.execute(QUERIES["define"], write.definition)
