@@ -120,7 +120,7 @@ def test_warnings_of_the_text_have_their_place(tmp_path: Path) -> None:
 def test_what_cannot_be_run_is_told(tmp_path: Path) -> None:
     folder = project(tmp_path)
     file = folder / "order.yaml"
-    file.write_text("flow: order\nsteps: [{flow: gone}, {publish: orders}]\n")
+    file.write_text("flow: order\ndurable: true\nsteps: [{flow: gone}, {wait: approval}]\n")
     told = invoke("explain", str(file))
     assert "as long as gone takes + as long as approval takes" in told.stdout
     assert "warning: gone: " in told.stderr or "there is no flow `gone`" in told.stderr

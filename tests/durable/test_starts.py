@@ -62,6 +62,7 @@ def test_what_a_caller_prefers(scene: Start) -> None:
     assert by_default.status == 202
     assert "preference-applied" not in by_default.fields
     assert by_default.json()["state"] == "waiting"
+    assert [step["path"] for step in by_default.json()["steps"]] == ["a", "go"]
     started.function.does(slowly(0.6))
     waited = started.start("three", prefer="wait=20")
     assert (waited.status, waited.fields["preference-applied"]) == (200, "wait=20")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from time import time
 from typing import Protocol
@@ -22,7 +23,7 @@ from legato.hosts.journal.documents import run_document
 from legato.hosts.journal.ended import EndedRun
 from legato.hosts.journal.host import JournalHost
 from legato.hosts.journal.run import DurableRun
-from legato.model.journal import ENDED
+from legato.model.journal import ENDED, Event
 from legato.model.outcome import Failure
 from legato.model.payload import Payload
 from legato.ports import Caller
@@ -72,6 +73,7 @@ class Waiting:
         self._sender = sender
         self._preference = preference
         self._timer: asyncio.TimerHandle | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._run: DurableRun | None = None
         self.is_answered = False
 
@@ -100,7 +102,7 @@ class Waiting:
         else:
             self._host.callers.add(self._accepted)
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._preference.wait, self._accepted)
+            self._timer = loop.call_later(self._preference.wait, self._late)
 
     def refused(self, why: str) -> None:
         """The run could not be stored, and will not be."""
@@ -112,13 +114,24 @@ class Waiting:
             self.leave()
             self._sender.plain(answer)
 
-    def _accepted(self) -> None:
-        """Tell where to look: the result will come later than the caller waits."""
+    def _late(self) -> None:
+        """The result will come later than the caller waits: tell what has been done until now."""
+        self._telling = asyncio.get_running_loop().create_task(self._tell())
+
+    async def _tell(self) -> None:
+        events: Sequence[Event] = ()
+        if self._run is not None:
+            with suppress(LegatoError):  # without its steps, the answer is as good
+                events = await self._host.beside.run(self._host.journal.events, self._run.key, 0)
+        self._accepted(events)
+
+    def _accepted(self, events: Sequence[Event] = ()) -> None:
+        """Tell where to look."""
         run = self._run
         if run is None or self.is_answered:
             return
         self.leave()
-        document = run_document(run.row, (), run)
+        document = run_document(run.row, events, run)
         self._sender.plain(
             Answer(
                 202,

@@ -134,7 +134,7 @@ class JournalWriter:
         `alone` says that others come before what is queued.
         """
         tries = 0
-        while (batch := [write for write in batch if not self._is_orphan(write)]) or tries:
+        while (batch := self._without_orphans(batch)) or tries:
             try:
                 self._commit(batch)
             except Exception as error:
@@ -153,7 +153,7 @@ class JournalWriter:
                     return  # what is held back will be done by the process after this one
                 sleep(PAUSES[min(tries, len(PAUSES) - 1)])
                 tries += 1
-                self._orphans.update(write.events[0].run for write in refused if write.events)
+                self._orphans.update(write.events[0].run for write in refused if _starts(write))
                 batch = [write for write in batch if write.refused is None]
                 batch = batch if alone else self._more(batch)
             else:
@@ -161,9 +161,11 @@ class JournalWriter:
                 self._tell(self._committed, batch)
                 return
 
-    def _is_orphan(self, write: Write) -> bool:
-        """Whether a write is of a run whose start was refused: its deadline may have passed meanwhile."""
-        return bool(write.events) and write.events[0].run in self._orphans and write.events[0].seq > 0
+    def _without_orphans(self, batch: list[Write]) -> list[Write]:
+        """Without writes of runs whose start was refused: their deadline may have passed before they knew."""
+        if not self._orphans:
+            return batch
+        return [write for write in batch if not write.events or write.events[0].run not in self._orphans]
 
     def _why(self, error: Exception) -> str:
         if isinstance(error, Usurped):
@@ -228,6 +230,10 @@ class JournalWriter:
             self._queue.put(None)
             self._thread.join()
         self._connection.close()
+
+
+def _starts(write: Write) -> bool:
+    return bool(write.events) and write.events[0].seq == 0
 
 
 def _insert(connection: Any, start: str, width: int, rows: Sequence[Sequence[Any]], end: str = "") -> None:
