@@ -463,16 +463,6 @@ def test_what_the_code_knows_of_its_run() -> None:
     assert Driven(knows, 1).result == ["run-1", "knowing", "1", {}, "Context('knowing', run='run-1')"]
 
 
-def test_waiting_for_signals_is_for_another_host() -> None:
-    @flow
-    async def waits(ctx: Context) -> None:
-        ctx.wait("approval")
-
-    failure = Driven(waits).failure
-    assert failure.reason == "mistake"
-    assert "waiting for 'approval' cannot be run by the inline host" in failure.outcome.detail
-
-
 def test_other_python_control_flow() -> None:
     """Loops, generators, context managers, exceptions: whatever the code does between its steps."""
 

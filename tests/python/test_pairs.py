@@ -148,20 +148,44 @@ PAIRS: dict[str, tuple[Flow, str]] = {
         "steps: [{graph: {a: x, b: {graph: {c: y, d: {call: z, after: c}}, after: a}}}]",
     ),
     "the small ones": (
-        Flow("f").sleep(0.25).sleep("2s").wait("ok", timeout="1h", default={"a": 1}).publish("t")
+        Flow("f", durable=True).sleep(0.25).sleep("2s")
+        .wait("ok", timeout="1h", default={"a": 1}, schema={"type": "object"}).publish("t")
         .respond({"id": 1}, status=202, headers={"X": "y"}).flow("other", id="o").flow(Flow("another"))
         .fail("no ${value}", status=409, when="${false}").steps("a", "b", id="s"),
         """
+        durable: true
         steps:
         - sleep: 250ms
         - sleep: 2s
-        - {wait: ok, timeout: 1h, default: {a: 1}}
+        - {wait: ok, timeout: 1h, default: {a: 1}, schema: {type: object}}
         - publish: t
         - {respond: {id: 1}, status: 202, headers: {X: y}}
         - {flow: other, id: o}
         - flow: another
         - {fail: "no ${value}", status: 409, when: "${false}"}
         - {steps: [a, b], id: s}
+        """,
+    ),
+    "sagas": (
+        Flow("f", durable=True, strategy="forward", timeout=timedelta(days=3650))
+        .call("a", at_most_once=True).modify(code.add_vat, at_most_once=True, undo="u")
+        .parallel(x="b", y="c", options={"undo": {"call": "u", "input": "${result.x}", "timeout": 2}, "id": "p"})
+        .foreach("${value}", "d", undo="u").set(1, undo="u").steps("e", "f", undo="u", id="s").flow("g", pivot=True)
+        .sleep("3650d").graph(Graph().node("n", steps=Steps("h", "i"), undo="u"), id="g2"),
+        """
+        durable: true
+        strategy: forward
+        timeout: 3650d
+        steps:
+        - {call: a, at_most_once: true}
+        - {python: "tests.python.code:add_vat", at_most_once: true, undo: u}
+        - {parallel: {x: b, y: c}, undo: {call: u, input: "${result.x}", timeout: 2s}, id: p}
+        - {foreach: "${value}", steps: [d], undo: u}
+        - {set: 1, undo: u}
+        - {steps: [e, f], undo: u, id: s}
+        - {flow: g, pivot: true}
+        - sleep: 3650d
+        - {graph: {n: {steps: [h, i], undo: u}}, id: g2}
         """,
     ),
     "what a flow says": (

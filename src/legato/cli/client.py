@@ -9,7 +9,7 @@ import json
 import socket
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -26,6 +26,7 @@ from legato.telemetry.log import Log
 
 TIMEOUT = 600.0  # seconds; longer than any run of an inline flow should take
 PROBE_TIMEOUT = 5.0
+SILENCE = 30.0  # seconds; a stream of events says every few that it is there
 
 
 class Client(ABC):
@@ -67,19 +68,29 @@ class Gateway(Client):
 
     def ask(self, scope: Scope, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         """See Client."""
-        tokens = self._settings.tokens
-        token = granted(tokens, scope) or next(iter(tokens), None)
-        fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        if token is not None:
-            fields["authorization"] = f"Bearer {token}"
         try:
-            self._connection.request(method, self._prefix + path, body or None, fields)
+            self._connection.request(method, self._prefix + path, body or None, self._fields(scope, headers))
             answer = self._connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
             # Doing it here as well could do everything twice.
             warn(f"the gateway at {self._where} was lost, and with it what became of the request: {error!r}")
             sys.exit(3)
+
+    def stream(self, scope: Scope, path: str, **headers: str) -> http.client.HTTPResponse:
+        """The answer to a GET, to be read as it comes. Raises OSError, HTTPException where it is lost, as reading does."""
+        self._connection.close()  # whatever has not been read of an answer before
+        self._connection.timeout = SILENCE
+        self._connection.request("GET", self._prefix + path, None, self._fields(scope, headers))
+        return self._connection.getresponse()
+
+    def _fields(self, scope: Scope, headers: Mapping[str, str]) -> dict[str, str]:
+        tokens = self._settings.tokens
+        token = granted(tokens, scope) or next(iter(tokens), None)
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token is not None:
+            fields["authorization"] = f"Bearer {token}"
+        return fields
 
 
 class Here(Client):

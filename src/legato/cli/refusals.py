@@ -25,14 +25,14 @@ def refused(status: int, answer: bytes) -> NoReturn:
 
 def fail(problem: Document) -> NoReturn:
     """Show a problem document, and end with 1."""
-    warn("\n".join(_lines(problem)))
+    warn("\n".join(told(problem)))
     sys.exit(1)
 
 
 def tell_refusal(status: int, answer: bytes) -> None:
     """Show why a request was refused."""
     problem = _document(status, answer)
-    warn("\n".join(_lines(problem)))
+    warn("\n".join(told(problem)))
     if status in (401, 403) and "step" not in problem:  # a step's own refusal is none of ours
         warn(TOKEN_HINT)
 
@@ -46,7 +46,8 @@ def _document(status: int, answer: bytes) -> Document:
     return problem if problem.get("detail") or problem.get("error") else {"detail": f"the gateway answered {status}"}
 
 
-def _lines(problem: Document) -> Iterator[str]:
+def told(problem: Document) -> Iterator[str]:
+    """What a problem document says, line by line."""
     said = [str(problem[key]) for key in ("error", "detail") if problem.get(key)]  # `error` is fnkit's word
     yield ": ".join(said) or json.dumps(problem)
     yield from _of_run(problem)

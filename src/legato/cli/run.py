@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -16,6 +14,7 @@ import click
 
 from legato.app import App
 from legato.cli.client import find_gateway
+from legato.cli.data import read_data
 from legato.cli.modules import flows_of
 from legato.cli.options import gateway_option, project_option
 from legato.cli.project import load_settings
@@ -48,7 +47,7 @@ def run(name: str, data: str, url: str | None, project: Path) -> None:
     of modules.
     """
     settings = load_settings(project)
-    body = _input(data)
+    body = read_data(data)
     module, _, name = name.rpartition(":")
     if module and url is not None:
         raise click.UsageError("a flow of a module runs here, not at a gateway: leave out --gateway, or the module")
@@ -57,29 +56,14 @@ def run(name: str, data: str, url: str | None, project: Path) -> None:
     status, result = answer if answer is not None else asyncio.run(_here(settings, name, body, given))
     if status < 400:
         hand_over(result)
+        if status == 202:
+            later = "`legato serve` goes on with it" if answer is None else "`legato runs watch` shows its end"
+            warn(f"the run has not ended: {later}")
         return
     if sys.stderr.isatty():
         refused(status, result)
     click.echo(result, err=True)  # a document, for programs
     sys.exit(1)
-
-
-def _input(data: str) -> bytes:
-    if data == "@-":
-        return sys.stdin.buffer.read()
-    if data.startswith("@"):
-        try:
-            return Path(data[1:]).read_bytes()
-        except OSError as error:
-            raise click.UsageError(f"cannot read {data[1:]}: {error.strerror}") from None
-    if data.lstrip()[:1] in ("{", "["):  # anything else may be meant as text
-        try:
-            json.loads(data)
-        except ValueError as error:
-            raise click.UsageError(f"--data is not JSON: {error}") from None
-        except RecursionError:
-            pass  # too deep to look at in here
-    return os.fsencode(data)
 
 
 def _by_gateway(settings: Settings, url: str | None, name: str, body: bytes) -> tuple[int, bytes] | None:
@@ -101,6 +85,8 @@ async def _here(settings: Settings, name: str, body: bytes, given: Sequence[Defi
         app.load()
     try:
         return await app.run_once(name, Payload.of(JSON, body))
+    except StoreUnavailable as error:  # the journal
+        raise _unreachable(str(error)) from None
     except UnknownFlow:
         if app.catalog.unread:
             raise _unreachable("\n".join(app.catalog.troubles)) from None

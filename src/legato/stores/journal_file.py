@@ -60,8 +60,14 @@ class JournalFile:
         self._take_lock()
         try:
             with self.errors("opened"):
-                connection = self._open()
-                (self.epoch,) = connection.execute(QUERIES["own"]).fetchall()[0]
+                is_new = not os.path.exists(self.path)
+                connection = self._connect(self._uri("rwc"))
+                try:
+                    self._prepare(connection, is_new)
+                    (self.epoch,) = connection.execute(QUERIES["own"]).fetchall()[0]
+                except BaseException:
+                    connection.close()  # with it goes a transaction that would lock out the next try
+                    raise
         except BaseException:
             self.release()
             raise
@@ -90,9 +96,8 @@ class JournalFile:
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)
         self._lock = lock
 
-    def _open(self) -> Any:
-        is_new = not os.path.exists(self.path)
-        connection = self._connect(self._uri("rwc"))
+    def _prepare(self, connection: Any, is_new: bool) -> None:
+        """Set the connection up, and make the tables where there are none."""
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY * 1000)}")
         self._check_kind(connection)
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()[0][0]
@@ -109,7 +114,6 @@ class JournalFile:
             connection.execute("COMMIT")
         if is_new:
             _sync_folder(self.path)
-        return connection
 
     def _check_kind(self, connection: Any) -> None:
         [application] = connection.execute("PRAGMA application_id").fetchall()[0]
