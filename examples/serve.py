@@ -2,7 +2,8 @@
 
 Every Python function of `functions.py` is one, hyphens standing for its underscores. It is called with the decoded
 body, and with the request if it has a second parameter. What it returns is the answer, `(status, answer)` one with
-another status than 200; what it raises of `legato.errors` is a status too. Nothing of Legato's own is tried in here.
+another status than 200, `(status, bytes, type)` one that is no JSON; what it raises of `legato.errors` is a status
+too. Nothing of Legato's own is tried in here.
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ class FunctionServer(ThreadingHTTPServer):
             return Answer(503, json.dumps({"error": str(error)}).encode(), retry_after=error.delay)
         except (ValueError, KeyError, TypeError) as error:
             return _json(400, {"error": f"{type(error).__name__}: {error}"})
-        status, body = cast("tuple[int, Any]", said) if isinstance(said, tuple) else (200, said)
+        status, body, *kind = cast("tuple[Any, ...]", said) if isinstance(said, tuple) else (200, said)
+        if kind:
+            return Answer(status, body, *kind)
         if isinstance(body, bytes):
             return Answer(status, body, "application/octet-stream")
         return Answer(204) if body is None else _json(status, body)

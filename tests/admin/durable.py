@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,6 +102,14 @@ FLOWS: dict[str, object] = {
             "c",
         ],
     },
+    "maybe": {
+        "durable": True,
+        "steps": [
+            {"call": "b", "undo": {"call": "undo-b", "retry": SOON}},
+            "c",
+        ],
+    },
+    "once": {"durable": True, "steps": ["a", {"call": "b", "at_most_once": True}]},
     "hurried": {"durable": True, "steps": ["a", {"steps": ["b"], "timeout": "100ms"}]},
     "states": {"durable": True, "steps": ["a", {"fail": "no", "status": 422}]},
     "echoes": {"durable": True, "steps": ["echo"]},
@@ -113,7 +124,21 @@ class Durable(Serving):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "shop.py").write_text(CODE)
         settings.setdefault("functions", FUNCTIONS)
+        self.module: str = settings.pop("module", "")
         super().__init__(folder, {**FLOWS, **settings.pop("flows", {})}, **settings)
+
+    def start(self) -> None:
+        """See Serving; with a `module`, its flows are served."""
+        if not self.module:
+            super().start()
+            return
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("LEGATO_", "CACHE_"))}
+        with self.output.open("ab") as output, self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-m", "legato", "serve", self.module],
+                cwd=self.folder, stdin=subprocess.PIPE, stdout=log, stderr=output, env=environment,
+            )  # fmt: skip
+        self.wait_until_live()
 
     def trouble(self, name: str, word: str | None) -> None:
         """What happens to calls of a function from now on: `refused`, `again`, `hang`, None for nothing."""
@@ -137,7 +162,7 @@ class Durable(Serving):
         assert reply.status in (200, 202), reply
         return reply.fields["legato-run"]
 
-    def ask(self, run: str, rest: str = "", body: object = None, method: str = "POST", **fields: str) -> Reply:
+    def about(self, run: str, rest: str = "", body: object = None, method: str = "POST", **fields: str) -> Reply:
         """A request about a run; `body` is JSON."""
         text = None if body is None else json.dumps(body)
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
@@ -167,7 +192,7 @@ class Durable(Serving):
         return reply.json()
 
     @contextmanager
-    def stream(self, run: str, query: str = "", **fields: str) -> Iterator[http.client.HTTPResponse]:
+    def stream(self, run: str, query: str = "", **fields: str) -> Generator[http.client.HTTPResponse]:
         """An open stream of events."""
         assert isinstance(self.address, tuple)
         connection = http.client.HTTPConnection(*self.address, timeout=PATIENCE)

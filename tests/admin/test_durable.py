@@ -162,7 +162,7 @@ def test_what_of_an_inline_run_cannot_be_asked(gateway: Durable) -> None:
     run = gateway.run("inline").fields["legato-run"]
     assert gateway.document(run)["inline"] is True
     for rest in ("/signals/x", "/cancel", "/retry"):
-        assert gateway.ask(run, rest).status == 404
+        assert gateway.about(run, rest).status == 404
     assert gateway.api("POST", f"/api/runs/{run}").status == 405
 
 
@@ -188,9 +188,9 @@ def test_events_of_a_run_that_has_ended(gateway: Durable) -> None:
     assert events[1]["data"]["outcome"] == "ok"
     assert "result" not in events[1]["data"]
     assert events[4]["data"]["state"] == "succeeded"
-    listed = gateway.ask(run, "/events", method="GET", accept="application/json").json()
+    listed = gateway.about(run, "/events", method="GET", accept="application/json").json()
     assert listed == [event["data"] for event in events]
-    told = gateway.ask(run, "/events?payloads=true", method="GET", accept="application/json").json()
+    told = gateway.about(run, "/events?payloads=true", method="GET", accept="application/json").json()
     assert (told[0]["input"], told[1]["result"]) == ("in", {"by": "a", "got": "in"})
 
 
@@ -204,7 +204,7 @@ def test_events_resume(gateway: Durable) -> None:
         assert next_event(answer) is None, "it has ended, and all of it is known"
     with gateway.stream(run, last_event_id="9999") as answer:
         assert next_event(answer) is None
-    assert gateway.ask(run, "/events", method="GET", last_event_id="x").status == 400
+    assert gateway.about(run, "/events", method="GET", last_event_id="x").status == 400
 
 
 def test_events_come_as_they_happen(gateway: Durable) -> None:
@@ -214,7 +214,7 @@ def test_events_come_as_they_happen(gateway: Durable) -> None:
     with gateway.stream(run) as answer:
         kinds = [next_event(answer) for _ in range(3)]
         assert [event and event["event"] for event in kinds] == ["started", "outcome", "timer"]
-        assert gateway.ask(run, "/signals/approval", {"ok": True}).status == 202
+        assert gateway.about(run, "/signals/approval", {"ok": True}).status == 202
         found: list[dict[str, Any]] = []
         while not found or found[-1]["event"] != "in_flight":
             event = next_event(answer)
@@ -243,9 +243,9 @@ def test_streams_are_bounded_and_readers_who_leave_are_let_go(gateway: Durable) 
             return answer.status
 
     until(lambda: status() == 503)
-    refused = gateway.ask(run, "/events", method="GET")
+    refused = gateway.about(run, "/events", method="GET")
     assert (refused.status, refused.fields["retry-after"]) == (503, "5")
-    assert gateway.ask(run, "/events", method="GET", accept="application/json").status == 200
+    assert gateway.about(run, "/events", method="GET", accept="application/json").status == 200
     for wire in wires:
         wire.reset()
     until(lambda: status() == 200)
@@ -270,19 +270,19 @@ def test_a_stop_does_not_wait_for_readers(tmp_path: Any) -> None:
 def test_a_signal_to_a_run_that_waits(gateway: Durable) -> None:
     run = gateway.begin("asks", 7)
     gateway.until_state(run, "waiting")
-    reply = gateway.ask(run, "/signals/approval", {"ok": True})
+    reply = gateway.about(run, "/signals/approval", {"ok": True})
     assert (reply.status, reply.json()) == (202, {"run": run, "signal": "approval", "repeated": False})
     document = gateway.until_state(run, "succeeded")
     assert document["result"] == {"by": "b", "got": {"ok": True}}
     assert "waiting_for" not in document
-    late = gateway.ask(run, "/signals/approval", {"ok": True})
+    late = gateway.about(run, "/signals/approval", {"ok": True})
     assert (late.status, late.json()["state"]) == (409, "succeeded")
 
 
 def test_a_signal_before_its_wait_is_kept(gateway: Durable) -> None:
     gateway.trouble("a", "hang")
     run = gateway.begin("asks")
-    assert gateway.ask(run, "/signals/approval", {"ok": False}).status == 202
+    assert gateway.about(run, "/signals/approval", {"ok": False}).status == 202
     assert gateway.document(run)["signals"] == ["approval"]
     gateway.trouble("a", None)
     document = gateway.until_state(run, "succeeded")
@@ -296,7 +296,7 @@ def test_one_key_is_one_signal(gateway: Durable) -> None:
     replies: list[int] = []
 
     def send() -> None:
-        replies.append(gateway.ask(run, "/signals/x", 1, idempotency_key="k").status)
+        replies.append(gateway.about(run, "/signals/x", 1, idempotency_key="k").status)
 
     threads = [threading.Thread(target=send) for _ in range(8)]
     for thread in threads:
@@ -306,30 +306,30 @@ def test_one_key_is_one_signal(gateway: Durable) -> None:
     assert sorted(replies) == [200] * 7 + [202]
     document = gateway.until_state(run, "waiting")
     assert [each["path"] for each in document["waiting_for"]] == ["two"], "the second wait has got none"
-    assert gateway.ask(run, "/signals/x", 2, idempotency_key="k").status == 422
-    assert gateway.ask(run, "/signals/x", 2).status == 202
+    assert gateway.about(run, "/signals/x", 2, idempotency_key="k").status == 422
+    assert gateway.about(run, "/signals/x", 2).status == 202
     assert gateway.until_state(run, "succeeded")["result"] == 2
-    assert gateway.ask(run, "/signals/x", 1, idempotency_key="k").status == 200, "it was taken, and still is"
+    assert gateway.about(run, "/signals/x", 1, idempotency_key="k").status == 200, "it was taken, and still is"
 
 
 def test_signals_without_a_key_are_each_new(gateway: Durable) -> None:
     run = gateway.begin("asks-twice")
     for value in (1, 2):
-        assert gateway.ask(run, "/signals/x", value).status == 202
+        assert gateway.about(run, "/signals/x", value).status == 202
     assert gateway.until_state(run, "succeeded")["result"] == 2
 
 
 def test_signals_that_cannot_be_taken(gateway: Durable) -> None:
     run = gateway.begin("asks")
-    reply = gateway.ask(run, "/signals/aproval", {"ok": True})
+    reply = gateway.about(run, "/signals/aproval", {"ok": True})
     assert (reply.status, reply.json()["signals"]) == (404, ["approval"])
-    reply = gateway.ask(run, "/signals/approval", {"ok": "yes"})
+    reply = gateway.about(run, "/signals/approval", {"ok": "yes"})
     assert (reply.status, reply.json()["errors"][0]["pointer"]) == (422, "/ok")
     reply = gateway.api("POST", f"/api/runs/{run}/signals/approval", b"{", {"content-type": "application/json"})
     assert reply.status == 400
     reply = gateway.api("POST", f"/api/runs/{run}/signals/approval", b'"' + b"x" * 1024 * 1024 + b'"')
     assert reply.status == 413
-    assert gateway.ask(run, "/signals/approval", {"ok": True}, idempotency_key="k" * 256).status == 400
+    assert gateway.about(run, "/signals/approval", {"ok": True}, idempotency_key="k" * 256).status == 400
     assert "signals" not in gateway.document(run)
     assert gateway.document(run)["state"] == "waiting"
 
@@ -347,7 +347,7 @@ def test_kept_signals_are_bounded(tmp_path: Any) -> None:
                     b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%d" % (path, len(str(number)), number)
                 )
                 assert wire.answer().status == 202
-        full = gateway.ask(run, "/signals/x", 1000)
+        full = gateway.about(run, "/signals/x", 1000)
         assert (full.status, full.fields["retry-after"]) == (429, "1")
         assert len(gateway.document(run)["signals"]) == 1000
     finally:
@@ -358,13 +358,13 @@ def test_signals_survive_a_crash(tmp_path: Any) -> None:
     gateway = Durable(tmp_path)
     run = gateway.begin("asks-twice")
     gateway.until_state(run, "waiting")
-    assert gateway.ask(run, "/signals/x", 1, idempotency_key="one").status == 202
+    assert gateway.about(run, "/signals/x", 1, idempotency_key="one").status == 202
     gateway.kill()
     gateway.start()
     try:
         assert [each["path"] for each in gateway.until_state(run, "waiting")["waiting_for"]] == ["two"]
-        assert gateway.ask(run, "/signals/x", 1, idempotency_key="one").status == 200
-        assert gateway.ask(run, "/signals/x", 2, idempotency_key="two").status == 202
+        assert gateway.about(run, "/signals/x", 1, idempotency_key="one").status == 200
+        assert gateway.about(run, "/signals/x", 2, idempotency_key="two").status == 202
         assert gateway.until_state(run, "succeeded")["result"] == 2
     finally:
         gateway.stop()
@@ -376,18 +376,18 @@ def test_signals_survive_a_crash(tmp_path: Any) -> None:
 def test_a_cancel_undoes(gateway: Durable) -> None:
     run = gateway.begin("asks-in-saga")
     gateway.until_state(run, "waiting")
-    reply = gateway.ask(run, "/cancel")
+    reply = gateway.about(run, "/cancel")
     assert (reply.status, reply.json()["cancelled"]) == (202, "cancelled")
     document = gateway.until_state(run, "cancelled")
     assert gateway.calls() == ["a", "undo_a"]
     assert document["error"]["undone"] == ["a"]
-    assert gateway.ask(run, "/cancel").status == 409
+    assert gateway.about(run, "/cancel").status == 409
 
 
 def test_a_hard_cancel_undoes_nothing(gateway: Durable) -> None:
     run = gateway.begin("asks-in-saga")
     gateway.until_state(run, "waiting")
-    assert gateway.ask(run, "/cancel", {"hard": True}).status == 202
+    assert gateway.about(run, "/cancel", {"hard": True}).status == 202
     assert "undone" not in gateway.until_state(run, "cancelled")["error"]
     assert gateway.calls() == ["a"]
 
@@ -396,10 +396,10 @@ def test_a_hard_cancel_ends_an_undo(gateway: Durable) -> None:
     gateway.trouble("undo-a", "hang")
     run = gateway.begin("asks-in-saga")
     gateway.until_state(run, "waiting")
-    assert gateway.ask(run, "/cancel").status == 202
+    assert gateway.about(run, "/cancel").status == 202
     until(lambda: "undo_a" in gateway.calls())
-    assert gateway.ask(run, "/cancel").json()["state"] == "undoing", "a second one that is not hard changes nothing"
-    assert gateway.ask(run, "/cancel?hard=true").status == 202
+    assert gateway.about(run, "/cancel").json()["state"] == "undoing", "a second one that is not hard changes nothing"
+    assert gateway.about(run, "/cancel?hard=true").status == 202
     document = gateway.until_state(run, "cancelled")
     assert document["error"]["not_undone"] == ["a"]
     gateway.trouble("undo-a", None)
@@ -408,5 +408,5 @@ def test_a_hard_cancel_ends_an_undo(gateway: Durable) -> None:
 def test_cancels_that_cannot_be(gateway: Durable) -> None:
     run = gateway.begin("sleeps")
     for query, body in (("?hard=yes", None), ("", {"hard": 1}), ("", {"soft": True}), ("", [])):
-        assert gateway.ask(run, f"/cancel{query}", body).status == 400
+        assert gateway.about(run, f"/cancel{query}", body).status == 400
     assert gateway.until_state(run, "waiting")["state"] == "waiting"

@@ -25,6 +25,7 @@ from legato.formats import (
     kinds,
     loops,
     modifiers,
+    native,
     read_settings,
     requests,
     retries,
@@ -148,11 +149,13 @@ def test_every_word_of_a_step() -> None:
         "graph": {*graphs.NODE_KEYS, *graphs.EDGES},
         "foreach": {*loops.LOOP_KEYS, *loops.COLLECT},
         "choose": {"all", "cases", *choices.CASE_KEYS},
-        "call": {*undos.UNDO_KEYS, *calls.ENCODINGS, *calls.DECODINGS},
+        "call": {*calls.ENCODINGS, *calls.DECODINGS},
     }
     for kind, wanted in words.items():
         known = {word for code in code_in(section(page, f"`{kind}`")) for word in re.findall(r"\w+", code)}
         assert wanted <= known, kind
+    known = {word for code in code_in(section(page, "Sagas")) for word in re.findall(r"\w+", code)}
+    assert {*undos.UNDO_KEYS, *native.STRATEGIES, "pivot"} - {native.STRATEGIES[0]} <= known
     for word in SHAPING:
         row(section(page, "What makes a value"), word)
     assert {*requests.OURS, *(f"{each}*" for each in requests.OUR_PREFIXES)} <= code_in(section(page, "Headers"))

@@ -190,11 +190,12 @@ class Example:
         shown = re.findall(r"^\$ curl (.*)\n((?:(?!\$ |```).*\n)*)", _console(self.name), re.MULTILINE)
         assert shown, f"the README of {self.name} shows no request"
         for typed, printed in shown:
-            answer = self._curl(typed).body.decode("utf-8", "replace")
+            answer = self.type(typed).body.decode("utf-8", "replace")
             answered, promised = RUN.sub("RUN", answer).rstrip("\n"), RUN.sub("RUN", printed).rstrip("\n")
             assert answered == promised, f"$ curl {typed}"
 
-    def _curl(self, typed: str) -> Said:
+    def type(self, typed: str) -> Said:
+        """What curl is told to ask, asked."""
         headers = {"user-agent": "curl/8.6.0"}
         method, body, url = "", None, ""
         words = iter(shlex.split(typed))

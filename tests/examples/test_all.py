@@ -19,7 +19,7 @@ READMES = [EXAMPLES / "README.md", *(EXAMPLES / name / "README.md" for name in N
 
 
 def test_there_are_examples() -> None:
-    assert len(NAMES) == 12
+    assert len(NAMES) == 13
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -71,7 +71,7 @@ class Recorded(Run):
                 self.cancelled.add(command.path)
         self.most_live = max(self.most_live, self.live)
         self.record.append(event)
-        self.advances.append([_shown(command) for command in commands])
+        self.advances.append([shown(command) for command in commands])
         left = sorted(leaf.path for leaf in self.open_leaves())
         assert len(left) == self.live, f"{self.live} deliveries are owed, and {left} are open"
         assert (self.state == "ended") == (not left), f"the run is {self.state} with {left} open"
@@ -97,7 +97,7 @@ class Recorded(Run):
         assert list(other.errors) == list(self.errors)
 
 
-def _shown(command: Command) -> str:
+def shown(command: Command) -> str:
     if isinstance(command, Call):
         return f"{command!r} {command.payload.body!r}"
     return f"{command!r} {command.payload.body!r}" if isinstance(command, Respond) else repr(command)

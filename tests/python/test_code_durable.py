@@ -81,7 +81,7 @@ def test_waits_side_by_side_have_paths_of_their_own() -> None:
         return await ctx.gather(first, second, third, within())
 
     run = Driven(waits)
-    assert list(run.leaves) == ["go", "go#2", "last", "gather[0].go"]
+    assert list(run.leaves) == ["go", "go#2", "last", "gather[3].go"]
     for n, path in enumerate(list(run.leaves)):
         run.ok(path, n)
     assert run.result == [0, 1, 2, 3]

@@ -41,7 +41,7 @@ class Round:
         await self.functions.open()
         self.gateway = Gateway(self.folder, self.flows, self.functions.port)
         self.callers = Callers(self.gateway.port, self.flows, self.random)
-        self.deaths = Deaths(self.functions, self.callers.promises)
+        self.deaths = Deaths(self.flows, self.functions, self.callers.promises)
         try:
             for _ in range(kills):
                 await self._live_and_die()

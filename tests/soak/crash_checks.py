@@ -30,7 +30,8 @@ class Violation(AssertionError):
 class Deaths:
     """What was on disk at each death: `committed` are keys of calls by the life in which their outcome was."""
 
-    def __init__(self, functions: Functions, promises: Promises) -> None:
+    def __init__(self, flows: Mapping[str, Document], functions: Functions, promises: Promises) -> None:
+        self._flows = flows
         self._functions = functions
         self._promises = promises
         self._events: dict[str, list[tuple[int, str, str]]] = {}
@@ -61,7 +62,10 @@ class Deaths:
                 raise Violation(f"a signal that was acknowledged is lost: {identity}", run)
         for run in self._promises.cancels:
             kinds = {kind.partition(" ")[0] for _, kind, _ in self._events.get(run, [])}
-            if not kinds & {"cancel", "ended"}:
+            # One that has failed already is cancelled without a word of it.
+            state, flow = wreck.runs[run]
+            closes = state == "undoing" or not self._flows[flow].keys().isdisjoint(("finally", "on_failure"))
+            if not kinds & {"cancel", "ended"} and not closes:
                 raise Violation("a cancel that was acknowledged is lost", run)
         self._deaths = life
 
@@ -192,8 +196,8 @@ class Ends:
 
     def _check_state(self, record: RunRecord, expected: Expected) -> None:
         if record.cancels:
-            if record.state == "succeeded":
-                raise record.of("it was cancelled, and succeeded")
+            if record.state == "succeeded" and not all(cancel.hard for cancel in record.cancels):
+                raise record.of("it was cancelled, and succeeded")  # a hard one may also cut off its `finally`
             return
         if expected.end == "stopped":
             raise record.of("something was not begun, and nothing failed")

@@ -78,7 +78,7 @@ class Gateway(Client):
             sys.exit(3)
 
     def stream(self, scope: Scope, path: str, **headers: str) -> http.client.HTTPResponse:
-        """The answer to a GET, to be read as it comes. Raises OSError, HTTPException where it is lost, as reading does."""
+        """The answer to a GET, to be read as it comes. That and this raise OSError, HTTPException where it is lost."""
         self._connection.close()  # whatever has not been read of an answer before
         self._connection.timeout = SILENCE
         self._connection.request("GET", self._prefix + path, None, self._fields(scope, headers))

@@ -93,7 +93,7 @@ def list_runs(
         ]
         echo_table(head, [_row(run, is_local, inline) for run in found["runs"]])
     else:
-        warn(f"no runs{'' if inline else '; `--inline` lists those of flows that are not durable'}")
+        warn(f"no runs{'' if inline else '; `--inline` lists the inline ones'}")
 
 
 @runs.command("show")

@@ -83,7 +83,9 @@ def retry(
         raise click.UsageError(f"--{action} is said of one step: name it with --path, as `legato runs show` lists it")
     if result is not None and action != "done":
         raise click.UsageError("--result is what a step answered that is --done")
-    asked: dict[str, object] = {"action": action or "retry"} | ({} if step is None else {"path": step})
+    asked: dict[str, object] = {"action": action or "retry"}
+    if step is not None:
+        asked["path"] = step
     if result is not None:
         try:
             asked["result"] = json.loads(read_data(result))

@@ -28,6 +28,17 @@ BUSY = 5.0  # seconds to wait for a reader of another program, a backup say
 
 Connect = Callable[[str], Any]
 
+_HELD: set[int] = set()  # descriptors of locks
+
+
+def _let_go() -> None:
+    """In a process that was forked: it would hold the lock on when its parent has died, and lock out a successor."""
+    while _HELD:
+        os.close(_HELD.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
+
 
 def _queries() -> dict[str, str]:
     _, *parts = files("legato.stores").joinpath("journal.sql").read_text("utf-8").split("-- name: ")
@@ -95,6 +106,7 @@ class JournalFile:
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)
         self._lock = lock
+        _HELD.add(lock)
 
     def _prepare(self, connection: Any, is_new: bool) -> None:
         """Set the connection up, and make the tables where there are none."""
@@ -164,6 +176,7 @@ class JournalFile:
         """Close what is idle, and let another process own the journal."""
         self.close_idle()
         if self._lock is not None:
+            _HELD.discard(self._lock)
             os.close(self._lock)
             self._lock = None
 

@@ -59,6 +59,7 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
     issued: dict[str, float] = {}
     listeners: list[Reply] = []
     recovered: bool = False  # whether it has been in memory before
+    ahead: tuple[Event, Callable[[], None]] | None = None  # an operator's choice, to be written with the next outcome
     gone: bool = False  # whether it has left memory
 
     # What is written down.
@@ -86,7 +87,12 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
             self.pauses -= 1
             signal = leaf.handle.identity if isinstance(leaf.handle, Signal) else ""
             record = Delivered.of(outcome, "", 1, self.story.pauses[path].began, signal)
-        self.write([self.event(self._kind("outcome"), path, record, at)], commands, at)
+        outcome_event = self.event(self._kind("outcome"), path, record, at)
+        if self.ahead is None:
+            self.write([outcome_event], commands, at)
+        else:
+            (decided, stored), self.ahead = self.ahead, None
+            self.write([decided, outcome_event], commands, at, stored)
 
     def was_cancelled(self, reason: Reason, hard: bool, commands: Sequence[Command]) -> None:
         """See Scribe."""
@@ -328,16 +334,17 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
         event = self.event(f"decided {self.seq}", path, decided, at)
         if decided.action == "done":
             outcome = Outcome("ok", payload_of(decided.payload), status=200)
+        if decided.action != "retry":  # with what follows, or a crash between the two would have it called again
+            self.ahead = event, stored
+            self.now = monotonic()
+            self.carry_out(self.kernel.deliver(leaf, outcome))
+            return
 
         def then() -> None:
             stored()
-            if self.gone or self.home.stopping:
-                return
-            self.now = monotonic()
-            if decided.action == "retry":
-                self.carry_out([leaf])
-            else:
-                self.postpone(leaf, outcome)
+            if not (self.gone or self.home.stopping):
+                self.now = monotonic()
+                self.again(cast(Call, leaf))
 
         self.write([event], (), at, then)
 

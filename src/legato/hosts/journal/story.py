@@ -147,10 +147,11 @@ class Story:
             self.steps[path] = step
 
     def _decided(self, path: str, record: Decided) -> None:
-        self.parked.pop(path, None)
-        call = self.calls.get(path)
-        if record.action == "retry" and call is not None:
-            call.attempts = 0  # a budget anew
+        parked = self.parked.pop(path, None)
+        if record.action == "retry" and parked is not None:
+            call = self.calls.setdefault(path, Calling())
+            call.attempts, call.due = 0, 0.0  # a budget anew
+            call.maybe_done = call.maybe_done or parked.delivered.outcome().effect_possible
 
     @property
     def due(self) -> float | None:
