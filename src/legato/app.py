@@ -176,6 +176,7 @@ class App:
         self.journal = JournalHost(
             self.wheel, self.log, SqliteJournal(str(path), Blobs(self.data)), orchestrator, self.settings.keep_runs
         )
+        self.journal.most = self.settings.limits.durable_runs
         self._clear_data_of(self.journal)
         orchestrator.journal = self.journal
         for bound in durable:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from starlette.routing import Route
 
+from legato.admin.durable import STATUSES
 from legato.app import App
 from legato.cli import main
 from legato.connectors.python import THREADS
@@ -185,7 +186,7 @@ def test_every_word_of_a_call() -> None:
 def test_every_route() -> None:
     page = text("docs/reference/http.md")
     app = App(Settings())
-    documented = {match.partition("?")[0] for match in re.findall(r"(?:GET|PUT|DELETE)\s/[^`]*", page)}
+    documented = {match.partition("?")[0] for match in re.findall(r"(?:GET|PUT|POST|DELETE)\s/[^`]*", page)}
     for route in app._admin().routes:
         assert isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}:
@@ -197,6 +198,7 @@ def test_every_status() -> None:
     """Those that a failed run is answered with, and those that stand in the code as refusals."""
     nobody_hears = status_of(Failure("disconnect", Outcome("cancelled")))
     statuses = {status_of(Failure(reason, Outcome("unknown"))) for reason in get_args(Reason)} - {nobody_hears}
+    statuses |= set(STATUSES.values())
     for file in SOURCE.rglob("*.py"):
         statuses |= {
             int(status) for status in re.findall(r"(?:refus(?:e|al)|Problematic)\(\s*(\d{3})\b", file.read_text())

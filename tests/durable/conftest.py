@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -36,6 +38,24 @@ class Scene:
         """Kill the gateway, and start it again."""
         self.gateway.kill()
         self.gateway.start()
+
+    def serve_code(self, code: str) -> None:
+        """Stop serving flows of files, and serve this module."""
+        self.gateway.stop()
+        (self.gateway.folder / "shop.py").write_text(code)
+        self.serve_module()
+
+    def serve_module(self) -> None:
+        """Start the gateway with the module."""
+        with self.gateway.output.open("ab") as output:
+            self.gateway.process = subprocess.Popen(
+                [sys.executable, "-m", "legato", "serve", "shop"],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                cwd=self.gateway.folder,
+            )
+        self.gateway.wait_until_live()
 
     def row(self, run_id: str) -> tuple[str, float | None]:
         """(state, due) of a run in the journal."""

@@ -209,31 +209,15 @@ async def coded(ctx: Context, order):
     return {"both": both, "first": first}
 """
     started = scene({})
-    started.gateway.stop()
-    (started.gateway.folder / "shop.py").write_text(code)
-    started.gateway.arguments = []
-    import subprocess
-    import sys
-
-    def serve() -> None:
-        with started.gateway.output.open("ab") as output:
-            started.gateway.process = subprocess.Popen(
-                [sys.executable, "-m", "legato", "serve", "shop"],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                cwd=started.gateway.folder,
-            )
-        started.gateway.wait_until_live()
-
-    serve()
+    started.serve_code(code)
     gate = Gate()
     started.function.does(answer(200, b'"a"'), answer(200, b'"x"'), gate)
     run = begin(started, "coded", {"n": 1})
     started.function.wait_for(3)
     started.wait(lambda: sum(kind == "outcome" for kind, _ in started.events(run)) == 2)
     started.gateway.kill()
-    serve()
+    started.gateway.let_go()
+    started.serve_module()
     gate.opened.set()
     assert started.until(run, *ENDS) == "succeeded"
     assert len(started.called()) == 4

@@ -63,6 +63,8 @@ def test_old_runs_go_with_the_large_bodies_that_nobody_else_holds(tmp_path: Path
         assert len(list(data.keys("payloads"))) == 2
         assert await prune(journal, now - 30 * day) == 2
         assert await prune(journal, now - 30 * day) == 0
+        while len(list(data.keys("payloads"))) > 1:  # noqa: ASYNC110 - they go little by little
+            await asyncio.sleep(0.01)
         left = {int.from_bytes(row.id[6:], "big") for row in journal.runs(RunQuery())}
         assert left == {3, 4, 5, 6}
         assert journal.run(key(1, now - 40 * day)) is None

@@ -100,6 +100,8 @@ def test_a_run_that_is_under_way_and_in_nobodys_memory(tmp_path: Path) -> None:
     async def main(app: App, host: JournalHost, run: DurableRun) -> None:
         host.let_go(run)
         await look(host)
+        assert host.mended == 0  # it might have ended just now
+        await look(host)
         assert host.mended == 1
         await until(host, run, "succeeded")
 
@@ -119,6 +121,7 @@ def test_what_contradicts_the_journal_is_given_up_for_what_is_there(tmp_path: Pa
         assert "cannot be written" in told[0]
         assert run.key not in host.live
         assert host.journal.trouble == ""  # the others have nothing to do with it
+        await look(host)
         await look(host)
         await until(host, run, "succeeded")
 

@@ -5,7 +5,8 @@
     assert played.calls == [("double", 21)]
 
 A function is what it answers: a value, a callable that makes one of what it was sent, or an Act of `legato.testing`.
-Time is manual: an Act that comes `later(60)` costs nothing. Every run is checked as `recorded` says, and replayed.
+Time is manual: an Act that comes `later(60)` costs nothing. A signal is a function whose name begins with `signal:`.
+Every run is checked as `recorded` says, and replayed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from legato.errors import NotJSON
 from legato.formats import read
 from legato.hosts.bound import BoundProgram
 from legato.hosts.inline import InlineHost, InlineRun
-from legato.kernel import LinkedCall, Respond, link
+from legato.kernel import LinkedCall, Respond, Wait, link
 from legato.model.flow import Flow
 from legato.model.outcome import Failure, Outcome
 from legato.model.payload import EMPTY, Payload, json_payload
@@ -257,11 +258,23 @@ def play(
 
 
 class Host(InlineHost):
-    """Tells when its run has ended."""
+    """Tells when its run has ended, and sends signals to what waits for them."""
 
-    def __init__(self, wheel: Wheel, log: Log, over: asyncio.Event) -> None:
+    def __init__(self, wheel: Wheel, log: Log, over: asyncio.Event, functions: Mapping[str, Function]) -> None:
         super().__init__(wheel, log)
         self.over = over
+        self.functions = functions
+
+    def wait(self, run: InlineRun, wait: Wait) -> None:
+        """See InlineHost."""
+        sent = self.functions.get(f"signal:{wait.name}", Act(after=None))
+        sent = sent(None) if callable(sent) else sent
+        act = sent if isinstance(sent, Act) else Act(payload=_json(sent))
+        late = wait.seconds is not None and (act.after is None or act.after >= wait.seconds)
+        after = wait.seconds if late else act.after
+        assert after is not None, f"{wait.path} waits for ever"
+        brings = Outcome("refused", status=504) if late else act.outcome(EMPTY)
+        wait.handle = asyncio.get_running_loop().call_later(after, run.take, wait, brings)
 
     def ended(self, run: InlineRun) -> None:
         """See InlineHost."""
@@ -282,7 +295,7 @@ async def _stage(
     troubles: list[Any] = []
     loop.set_exception_handler(lambda _, context: troubles.append(context))
     lines, wheel, over = io.StringIO(), Wheel(), asyncio.Event()
-    host = Host(wheel, Log(lines), over)
+    host = Host(wheel, Log(lines), over, connector.functions)
     answers: list[tuple[Payload, Failure | None]] = []
     connector.since = clock.now
     run = host.start(bound, payload, caller, lambda _, result, failure: answers.append((result, failure)))

@@ -29,6 +29,7 @@ from legato.model.steps import (
     SleepStep,
     Step,
     UndoCall,
+    WaitStep,
 )
 from legato.testing import Act, ok, refused, retryable, unknown
 from tests.kernel.strategies import some_answer
@@ -36,24 +37,28 @@ from tests.language.play import Sharing
 
 CONDITIONS = ("", "", "", "", "${true}", "${false}", "${size([1]) == 1}", "${value == 1}", "${value}")
 TIMES = (0.0, 0.0, 0.0, 0.1, 0.4, 1.0, 3.0)
-LEAVES = ("call",) * 8 + ("python", "set", "sleep", "respond", "fail", "flow")
+LEAVES = ("call",) * 8 + ("python", "set", "sleep", "wait", "respond", "fail", "flow")
 KINDS = ("call", "call", "steps", "parallel", "graph", "foreach", "choose", "leaf")
 
 
 class Drawn:
     """One random flow with all that belongs to it."""
 
-    def __init__(self, seed: int, size: int = 9) -> None:
+    def __init__(self, seed: int, size: int = 9, may_wait: bool = True) -> None:
         self.random = Random(seed)
         self.seed = seed
         self.left = size
         self.trouble = self.random.choice([0.0, 0.1, 0.3])
+        self.may_wait = may_wait
+        self.waits = False  # whether something does
         self.flows: dict[str, Flow] = {}
         for name in ("one", "two"):
             self.left = 3
             self.flows[name] = self.flow(name, nested=True)
         self.left = size
         self.main = self.pivoted(self.flow("main", nested=False))
+        if self.waits:
+            self.main = replace(self.main, durable=True)
 
     # What the flow is.
 
@@ -147,6 +152,10 @@ class Drawn:
                 return SetStep(set=_some(random), **more)
             case "sleep":
                 return SleepStep(sleep=random.choice([0.2, 1.0, 5.0]), **more)
+            case "wait" if self.may_wait:
+                self.waits = True
+                more |= {"timeout": random.choice([0.3, 2.0, 60.0]), "default": random.choice([None, _some(random)])}
+                return WaitStep(wait="go", schema=random.choice([None, True, {"type": "object"}]), **more)
             case "respond":
                 return RespondStep(respond=_some(random), status=202, **more)
             case "fail":
@@ -211,6 +220,7 @@ class Drawn:
         """Everything that is called; undo gets through in the end."""
         named = {f"f{n}": self._function(self.trouble) for n in range(6)}
         named |= {"m:code": self._function(self.trouble), "m:judge": self._function(self.trouble)}
+        named |= {"signal:go": self._function(0.0)}
         return {**named, "undo": self._undo, "/callback": self._function(0.5)}
 
     def _function(self, trouble: float) -> Any:

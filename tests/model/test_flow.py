@@ -12,16 +12,21 @@ from hypothesis import given
 
 from legato.model.flow import Flow
 from legato.model.policy import Retry
-from legato.model.steps import CallStep, ParallelStep, SequenceStep, UndoCall
+from legato.model.steps import CallStep, ParallelStep, SequenceStep, UndoCall, WaitStep
 from tests.kernel.strategies import flows
 
-CALL = CallStep(function="f", id="a", undo=UndoCall(function="u", retry=Retry()), retry=Retry(attempts=2))
-FLOW = Flow(name="x", steps=(CALL, ParallelStep(branches={"b": CALL, "a": SequenceStep(steps=(CALL,))})))
+UNDO = UndoCall(function="u", retry=Retry())
+CALL = CallStep(function="f", id="a", undo=UNDO, retry=Retry(attempts=2), pivot=True, at_most_once=True)
+WAIT = WaitStep(wait="w", schema={"type": "object"}, undo=UNDO)
+FLOW = Flow(
+    name="x", steps=(CALL, ParallelStep(branches={"b": CALL, "a": SequenceStep(steps=(CALL, WAIT), undo=UNDO)}))
+)
 
 
 def test_a_version_is_known_for_ever() -> None:
     # A journal keeps it: a change here parks every durable run that is under way.
     assert Flow(name="x", steps=(CallStep(function="f"),)).version == "236376a15574f18e"
+    assert FLOW.version == "d495c03e753653e0"
 
 
 @given(flows)

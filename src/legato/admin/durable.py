@@ -27,7 +27,7 @@ RETRY_BODY = 1024 * 1024
 LONGEST_KEY = 255  # characters of an Idempotency-Key
 LONGEST_NAME = 255
 
-_STATUS: dict[Why, int] = {
+STATUSES: dict[Why, int] = {
     "unknown": 404,
     "no_signal": 404,
     "ended": 409,
@@ -189,7 +189,7 @@ class _Refusals:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         retry = {"retry-after": "1"}
         if isinstance(error, NotPossible):
-            status = _STATUS[error.why]
+            status = STATUSES[error.why]
             headers = retry if status in (429, 503) else None
             raise Problematic(status, str(error), headers, run=self._run, **error.members) from None
         if isinstance(error, Unfit):

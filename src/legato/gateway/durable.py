@@ -22,11 +22,13 @@ from legato.hosts.inline import InlineRun
 from legato.hosts.journal.documents import run_document
 from legato.hosts.journal.ended import EndedRun
 from legato.hosts.journal.host import JournalHost
+from legato.hosts.journal.replay import Unfit
 from legato.hosts.journal.run import DurableRun
-from legato.model.journal import ENDED, Event
+from legato.model.journal import ENDED, Event, RunRow
 from legato.model.outcome import Failure
 from legato.model.payload import Payload
 from legato.ports import Caller
+from legato.telemetry.ids import id_text
 from legato.transport.request import Answer
 
 KEY_LIFE = 24 * 3600.0  # seconds for which a start's key is remembered (contract 5)
@@ -41,15 +43,23 @@ class Preference:
     """What a caller prefers (RFC 7240): seconds that it waits, and how we say that this was heeded."""
 
     def __init__(self, header: bytes | None, default: float) -> None:
-        self.wait = default
-        self.applied = b""
-        for part in [] if header is None else header.decode("latin-1").lower().split(","):
-            wish = part.partition(";")[0].strip()
-            if wish == "respond-async":
-                self.wait, self.applied = 0.0, b"preference-applied: respond-async\r\n"
-            elif (match := _WAIT.fullmatch(wish)) and not self.applied:
-                self.wait = min(float(match[1]), LONGEST_WAIT)
-                self.applied = b"preference-applied: wait=%d\r\n" % self.wait
+        wishes = [] if header is None else [part.partition(";")[0].strip() for part in _text(header).split(",")]
+        wait = next((float(match[1]) for wish in wishes if (match := _WAIT.fullmatch(wish))), None)
+        applied = ["respond-async"] if "respond-async" in wishes else []
+        self.wait = 0.0 if applied else default
+        if wait is not None:  # with `respond-async`, too: RFC 7240, 4.3
+            self.wait = min(wait, LONGEST_WAIT)
+            applied.append(f"wait={self.wait:.0f}")
+        self.applied = f"preference-applied: {', '.join(applied)}\r\n".encode() if applied else b""
+
+    def shorten(self, seconds: float) -> None:
+        """Wait no longer than this, whatever was preferred."""
+        if seconds < self.wait:
+            self.wait, self.applied = seconds, b""
+
+
+def _text(header: bytes) -> str:
+    return header.decode("latin-1").lower()
 
 
 class Sender(Protocol):
@@ -97,7 +107,7 @@ class Waiting:
     def attach(self, run: DurableRun) -> None:
         """Wait for a run as long as the caller does."""
         self._run = run
-        if self._preference.wait <= 0:
+        if self._preference.wait <= 0 or self._host.is_hurried:
             self._accepted()
         else:
             self._host.callers.add(self._accepted)
@@ -127,19 +137,16 @@ class Waiting:
 
     def _accepted(self, events: Sequence[Event] = ()) -> None:
         """Tell where to look."""
-        run = self._run
-        if run is None or self.is_answered:
-            return
+        if self._run is not None and not self.is_answered:
+            self.tell(self._run.row, events, self._run)
+
+    def tell(self, row: RunRow, events: Sequence[Event], run: DurableRun | None) -> None:
+        """Answer 202, with the run as it stands."""
         self.leave()
-        document = run_document(run.row, events, run)
-        self._sender.plain(
-            Answer(
-                202,
-                b"content-type: application/json\r\nlocation: /api/runs/%b\r\nlegato-run: %b\r\n%b%b"
-                % (run.id, run.id, STORED, self._preference.applied),
-                msgspec.json.encode(document, enc_hook=repr),
-            )
-        )
+        run_id = id_text(row.id)
+        headers = b"content-type: application/json\r\nlocation: /api/runs/%b\r\nlegato-run: %b\r\n" % (run_id, run_id)
+        body = msgspec.json.encode(run_document(row, events, run), enc_hook=repr)
+        self._sender.plain(Answer(202, headers + STORED + self._preference.applied, body))
 
     def leave(self) -> None:
         """Wait no more: the caller has been answered, or has left. The run goes on."""
@@ -216,7 +223,7 @@ class Starts:
                 waiting.plain(_other_body())
             else:
                 await self._find(host, known.run, waiting)
-        except LegatoError as error:
+        except (LegatoError, msgspec.MsgspecError) as error:
             waiting.plain(refusal(503, str(error), _RETRY))
 
     def _begin(
@@ -240,7 +247,10 @@ class Starts:
 
     async def _find(self, host: JournalHost, run_key: bytes, waiting: Waiting) -> None:
         """Have the caller wait for a run that was started before."""
-        run = await host.take_up(run_key)
+        try:
+            run = await host.take_up(run_key)
+        except Unfit:  # it is parked as a whole, and there all the same
+            run = None
         if run is not None:
             if run.answered is not None:
                 waiting.ended(run, run.answered.payload, run.answered.failure)
@@ -249,6 +259,9 @@ class Starts:
                 waiting.attach(run)
             return
         stored = await host.beside.run(host.journal.run, run_key)
+        if stored is not None and stored.row.state == "parked":
+            waiting.tell(stored.row, stored.events, None)
+            return
         if stored is None or stored.row.state not in ENDED:
             waiting.plain(refusal(503, "the run of this key cannot be taken up at the moment", _RETRY))
             return

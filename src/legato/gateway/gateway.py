@@ -201,7 +201,7 @@ class Gateway:
         within = bound.program.flow.answer_within
         preference = Preference(entry.preference, self._answer_within if within is None else within)
         if entry.timeout is not None:
-            preference.wait = min(preference.wait, entry.timeout * 0.9)  # the answer is to come before it gives up
+            preference.shorten(entry.timeout * 0.9)  # the answer is to come before it gives up
         request.run = waiting = Waiting(host, entry.route.name, sender, preference)
         begin = partial(host.begin, bound)
         self._starts.start(host, begin, payload, request.head, entry.traceparent, entry.key_root, waiting)

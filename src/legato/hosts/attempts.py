@@ -124,6 +124,11 @@ class Attempts(msgspec.Struct, eq=False):
         """Begin the next attempt after so many seconds."""
         self.backoff = asyncio.get_running_loop().call_later(delay, self._again)
 
+    def rest(self) -> None:
+        """Do not begin the next attempt."""
+        if self.backoff is not None:
+            self.backoff.cancel()
+
     def _again(self) -> None:
         self.number += 1
         self.sent = False
@@ -135,6 +140,8 @@ class Attempts(msgspec.Struct, eq=False):
         if now >= run.tail_until:
             run.renew_tail(now)
         self.identity = b"".join((run.key_line, self.bound.key, run.trace_line, span, run.call_tail))
+        if now + self.bound.timeout < run.due:  # of code, or taken up: its calls were not known when the run started
+            run.lane.hurry(run, now + self.bound.timeout)
         try:
             self.bound.begin(self)
         except Exception as error:

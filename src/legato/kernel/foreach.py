@@ -189,8 +189,7 @@ class _Work:
             if self._room < 0:
                 detail = too_large(f"the list of results, at item {n} with its {len(result):,} bytes,")
                 raise mistake(detail, self._each.place.of(frame))
-            run.work += self._each.weight
-            if run.work >= WORK_IN_A_TURN:
+            if run.worked(self._each.weight) >= WORK_IN_A_TURN:
                 yield run.sleep(fiber, f"{self._each.place.of(frame)}[{n}]/pause", 0.0)
         return value
 

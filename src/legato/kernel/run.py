@@ -183,9 +183,9 @@ class Run(Scheduler):
             if not self._root.ended:
                 return commands
         self.state = "ended"
-        frame, self._frame = self._frame, None
-        if frame is not None and frame.trail:
-            forget(frame.trail)  # what it holds would keep the run alive
+        if self._frame is not None:
+            forget(self._frame.trail or [])  # what it holds would keep the run alive
+            self._frame = None
         return commands
 
     def _goes_on(self) -> bool:

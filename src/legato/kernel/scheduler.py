@@ -234,13 +234,14 @@ class Scheduler:
     __slots__ = ("__dict__", "_commands", "_ready", "_withdrawn", "turn")
 
     hard = False  # whether cancelling takes undo calls, too
+    _worked = 0  # what loops have done in the advance `_worked_in`, in steps
+    _worked_in = -1
 
     def __init__(self) -> None:
         self._ready: deque[Fiber] = deque()
         self._commands: list[Command] = []
         self._withdrawn = False
         self.turn = 0  # counts advances: a call made in this one has not been issued
-        self.work = 0  # what loops have done in this advance, in steps
 
     # What steps use.
 
@@ -284,6 +285,13 @@ class Scheduler:
             self._commands.append(leaf)
         else:
             leaf.ended, leaf.error = True, Cancelled(scope.reason)
+
+    def worked(self, steps: int) -> int:
+        """Count steps that a loop has done without a wait; gives how many there have been in this advance."""
+        if self._worked_in != self.turn:
+            self._worked_in, self._worked = self.turn, 0
+        self._worked += steps
+        return self._worked
 
     def respond(self, command: Respond) -> None:
         """Have the caller answered when the advance ends."""
@@ -409,7 +417,6 @@ class Scheduler:
                 fiber.waits = node
                 node.waiter = fiber
         self.turn += 1
-        self.work = 0
         commands = self._commands
         if not commands:
             return ()

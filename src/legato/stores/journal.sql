@@ -68,7 +68,7 @@ SELECT DISTINCT body FROM event WHERE run = ? AND size IS NOT NULL;
 SELECT 1 FROM event WHERE size IS NOT NULL AND body = ? LIMIT 1;
 
 -- name: delete_events
-DELETE FROM event WHERE run = ?;
+DELETE FROM event WHERE run = ? RETURNING 1;
 
 -- name: delete_run
 DELETE FROM run WHERE id = ?;

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from queue import Empty, SimpleQueue
-from time import sleep, time
+from time import monotonic, sleep, time
 from typing import Any
 
 from legato.model.journal import Event, RunRow, Write
@@ -25,6 +25,7 @@ from legato.stores.sqlite_file import remedy_of
 MOST = 2000  # writes in one commit: beyond it the others would wait longer than they win
 PAUSES = (0.05, 0.2, 0.5, 1.0)  # seconds before a write is tried again, the last one for ever
 LARGE = 64 * 1024  # bytes of a body from which on it is kept elsewhere: the log is written twice, and read at once
+DROPPING = 0.02  # seconds
 PRUNED = 100  # runs that are deleted at a time: so long, others wait
 _ROWS = tuple(2**n for n in reversed(range(8)))  # rows of one statement
 
@@ -45,6 +46,7 @@ class JournalWriter:
         self._connection = connection
         self._claim = claim
         self._drop = drop
+        self._garbage: list[bytes] = []  # large bodies that no run holds any more
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gathered: list[Write] = []
         self._queue = SimpleQueue[Sequence[Write] | None]()
@@ -112,6 +114,7 @@ class JournalWriter:
             if self._prune is not None and not self.trouble:
                 (before, done), self._prune = self._prune, None
                 self._tell(done, self._pruned(before))
+            self._drop_some()
 
     def _take(self) -> list[Write] | None:
         """What is queued; waits until something is. None when that is all."""
@@ -204,13 +207,23 @@ class JournalWriter:
             self._file.check_owner(self._connection)
             runs, bodies = pruned(self._connection, before, PRUNED)
             self._connection.execute("COMMIT")
-            for body in bodies:
-                self._drop(body)
+            self._garbage += bodies
         except Exception as error:
             self._roll_back()
             self._tell(self._report, "old runs could not be deleted", error)
             return 0
         return runs
+
+    def _drop_some(self) -> None:
+        """Let go of large bodies for a moment, then see who waits for a commit."""
+        until = monotonic() + DROPPING
+        try:
+            while self._garbage and monotonic() < until:
+                self._drop(self._garbage.pop())
+        except Exception as error:
+            self._tell(self._report, "a payload that nobody holds could not be deleted, and stays", error)
+        if self._garbage:
+            self._queue.put(())
 
     def _roll_back(self) -> None:
         with suppress(Exception):

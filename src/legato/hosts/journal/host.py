@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic, time
 from typing import Protocol
 
-from legato.errors import DefinitionError, LegatoError
+from legato.errors import DefinitionError, HostStop, LegatoError
 from legato.hosts.bound import FOREVER, TAIL_TIME, BoundProgram, call_tail
 from legato.hosts.facts import facts_of
 from legato.hosts.inline import InlineHost, InlineRun, Reply
@@ -31,6 +31,8 @@ from legato.transport.wheel import Wheel
 TICK = 0.5  # seconds between two looks for runs that are due
 WATCH_EVERY = 10  # ticks
 PRUNE_EVERY = 120
+MOST = 10_000  # runs in memory
+LEAST_KEPT = 86_400.0  # seconds: as long as the key of a start is known, its run must be
 AT_A_TIME = 200  # runs that are taken up in one go
 REST = 2.0  # seconds: a run that is due sooner stays in memory, as reading it again would cost more
 LINGER = 0.5  # seconds that a run which was taken up stays in memory, though it may only wait
@@ -55,6 +57,10 @@ class JournalHost(InlineHost):
     def __init__(self, wheel: Wheel, log: Log, journal: Journal, programs: Programs, keep: float = 0.0) -> None:
         super().__init__(wheel, log)
         self.keep = keep
+        self.most = MOST
+        self.is_hurried = False
+        self._away: set[bytes] = set()  # runs under way that were in nobody's memory at the last look
+        self._backlog: set[bytes] = set()
         self.journal = journal
         self.live: dict[bytes, DurableRun] = {}
         self.stopping = False
@@ -177,17 +183,18 @@ class JournalHost(InlineHost):
         if run.calls != len(run.story.parked) or run.pending or run.listeners or run.inbox or run.gone or run.busy:
             return
         row = run.row
-        if row.state == "parked" or (row.state == "waiting" and (row.due is None or row.due - time() > REST)):
+        if row.state in ("parked", "waiting") and (row.due is None or row.due - time() > REST):
             for leaf in run.kernel.open_leaves():
                 if not isinstance(leaf, Call):
                     run.disarm(leaf)
             self.let_go(run)
 
     def let_go(self, run: DurableRun) -> None:
-        """Let a run leave memory as it is."""
+        """Let a run leave memory as it is; what it has in flight is aborted."""
         run.lane.leave(run)
         run.part()
         self.live.pop(run.key, None)
+        run.abandon()
 
     async def take_up(self, key: bytes) -> DurableRun | None:
         """The run in memory, read and replayed if it is not; None for one that has ended or is not there.
@@ -218,6 +225,10 @@ class JournalHost(InlineHost):
         except (DefinitionError, Unfit) as error:
             self._park_unfit(stored, str(error))
             raise Unfit(str(error)) from None
+        except HostStop:
+            why = "its code ends the process (SystemExit, or KeyboardInterrupt): mend it, then try again"
+            self._park_unfit(stored, why)
+            raise Unfit(why) from None
         self._unfit.pop(key, None)
         self.live[key] = run
         go_on(run, key in self.rewound)
@@ -227,10 +238,10 @@ class JournalHost(InlineHost):
 
     async def program(self, row: RunRow) -> BoundProgram:
         """The program that a run has pinned. Raises Unfit, DefinitionError, StoreUnavailable."""
+        if row.kernel != VERSION:
+            raise Unfit(f"it was recorded under version {row.kernel} of the kernel, and this is {VERSION}")
         bound = self._bound.get(row.program)
         if bound is None:
-            if row.kernel != VERSION:
-                raise Unfit(f"it was recorded under version {row.kernel} of the kernel, and this is {VERSION}")
             text = await self.beside.run(self.journal.definition, row.program)
             bound = self._bound[row.program] = self._programs.pinned(text)
         return bound
@@ -256,7 +267,8 @@ class JournalHost(InlineHost):
     async def recover(self) -> int:
         """Take up the runs that were under way when the last process ended; gives how many. Then look after timers."""
         keys = await self.beside.run(self.journal.live)
-        for start in range(0, len(keys), AT_A_TIME):
+        self._backlog = set(keys[self.most :])
+        for start in range(0, min(len(keys), self.most), AT_A_TIME):
             await self._take_up_all(keys[start : start + AT_A_TIME])
         self._ticking = asyncio.create_task(self._tick())
         return len(keys)
@@ -297,24 +309,33 @@ class JournalHost(InlineHost):
     def _prune(self, deleted: int = 1) -> None:
         """Delete runs that ended long ago, some at a time, until there are no more."""
         if self.keep and deleted and not self.stopping:
-            self.journal.prune(time() - self.keep, self._prune)
+            self.journal.prune(time() - max(self.keep, LEAST_KEPT), self._prune)
 
     async def _due(self) -> Sequence[bytes]:
         """Runs whose time comes before the next look, and that are not in memory."""
-        keys = await self.beside.run(self.journal.due, time() + 1.2 * TICK, AT_A_TIME + len(self.live))
         now = monotonic()
-        return [key for key in keys if key not in self.live and self._unfit.get(key, 0.0) < now]
+        self._unfit = {key: until for key, until in self._unfit.items() if until > now}
+        most = min(AT_A_TIME, self.most - len(self.live))
+        if most <= 0:
+            return ()
+        known = len(self.live) + len(self._unfit)
+        keys = await self.beside.run(self.journal.due, time() + 1.2 * TICK, most + known)
+        return [key for key in keys if key not in self.live and key not in self._unfit][:most]
 
     async def _watch_over(self) -> None:
         """Mend what breaks the invariant: no run is under way without a call in flight, a timer, a wait or a write."""
-        lost = [run.key for run in self.live.values() if self.is_stuck(run)]
-        for key in lost:
+        stuck = [run.key for run in self.live.values() if self.is_stuck(run)]
+        for key in stuck:
             self.let_go(self.live[key])
-        now = monotonic()
-        for key in await self.beside.run(self.journal.live):
-            if key not in self.live and key not in self._loading and self._unfit.get(key, 0.0) < now:
-                lost.append(key)  # or it has just ended, and is not taken up then
+        live = await self.beside.run(self.journal.live)
+        away = {key for key in live if not (key in self.live or key in self._loading or key in self._unfit)}
+        # Those that have ended, or went to rest, since that was read are not away at the next look.
+        lost = [*stuck, *sorted(away & self._away)][: max(0, self.most - len(self.live))]
+        self._away = away
         for run in await self._take_up_all(lost):
+            if run.key in self._backlog:  # there was no room for it when the process started
+                self._backlog.discard(run.key)
+                continue
             self.mended += 1
             self.log.write("mended", run=run.id.decode(), flow=run.bound.name, state=run.row.state)
 
@@ -338,12 +359,15 @@ class JournalHost(InlineHost):
         """Whether nothing will ever happen in a run by itself, though it has not ended."""
         if run.pending or run.busy or run.inbox or run.kernel.state == "ended":
             return bool(run.kernel.state == "ended" and not run.pending)
-        return any(leaf.handle is None and leaf.path not in run.story.parked for leaf in run.kernel.open_leaves())
+        leaves = list(run.kernel.open_leaves())
+        return not leaves or any(leaf.handle is None and leaf.path not in run.story.parked for leaf in leaves)
 
     def _look_at_clock(self) -> None:
         ahead = time() - monotonic()
         if abs(ahead - self._ahead) > CLOCK_JUMP:
             self.log.write("clock_set", seconds=round(ahead - self._ahead, 1))
+            for run in list(self.live.values()):
+                run.rearm()
         self._ahead = ahead
 
     # The end.
@@ -353,7 +377,8 @@ class JournalHost(InlineHost):
         return self._lanes.get(bound) or self._open_lane(bound)
 
     def hurry(self) -> None:
-        """Tell who waits for a run to look later."""
+        """Tell who waits for a run to look later, and who comes from now on, too."""
+        self.is_hurried = True
         for tell in list(self.callers):
             tell()
 
@@ -363,8 +388,11 @@ class JournalHost(InlineHost):
         if self._ticking is not None:
             self._ticking.cancel()
         until = monotonic() + patience
+        for run in self.live.values():
+            for attempts in run.in_flight():
+                attempts.rest()
         # Attempts tell their runs that they have ended, and nobody else.
-        while monotonic() < until and any(True for run in self.live.values() for _ in run.in_flight()):  # noqa: ASYNC110
+        while monotonic() < until and any(run.is_asking for run in self.live.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         left = len(self.live)
         await self.beside.run(self.journal.close)

@@ -13,9 +13,9 @@ from legato.errors import LegatoError
 from legato.hosts.bound import FOREVER, BoundProgram, call_tail
 from legato.hosts.facts import facts_of
 from legato.hosts.journal.recorder import Recorder, recorder
-from legato.hosts.journal.records import Cancelled, Delivered, Retried, Started, payload_of, record_of
+from legato.hosts.journal.records import Cancelled, Decided, Delivered, Retried, Started, payload_of, record_of
 from legato.hosts.journal.run import DurableRun
-from legato.hosts.journal.story import Story
+from legato.hosts.journal.story import Calling, Story
 from legato.kernel import Call, Command, Leaf, Respond
 from legato.model.journal import StoredRun
 from legato.model.outcome import Outcome
@@ -148,6 +148,9 @@ def go_on(run: DurableRun, unsent: bool = False) -> None:
 
     `unsent` says that nobody has made the calls that are open: its end has just been taken back.
     """
+    if "" in run.story.parked:  # it was parked as a whole, and fits again
+        at = time()
+        run.write([run.event(f"decided {run.seq}", "", Decided("retry"), at)], (), at)
     issue: list[Command] = []
     fresh: list[Command] = []  # of a run whose end was taken back: what it asks for now and did not then
     for leaf in list(run.kernel.open_leaves()):
@@ -155,11 +158,10 @@ def go_on(run: DurableRun, unsent: bool = False) -> None:
         if leaf.path in run.story.parked and not leaf.cancelled:
             continue
         if leaf.cancelled:
-            kind = "unknown" if isinstance(leaf, Call) else "cancelled"
-            run.postpone(leaf, Outcome(kind, detail=CRASHED if kind == "unknown" else ""))
+            run.postpone(leaf, _withdrawn(run, leaf))
         elif _is_fresh(run, leaf):
             fresh.append(leaf)
-        elif isinstance(leaf, Call) and calling is not None and calling.intended:
+        elif isinstance(leaf, Call) and calling is not None and calling.intended and not _is_unsent(calling):
             run.park(leaf, Outcome("unknown", detail=MAYBE), MAYBE)
         elif isinstance(leaf, Call) and not (unsent and calling is None):
             run.again(leaf)
@@ -169,6 +171,19 @@ def go_on(run: DurableRun, unsent: bool = False) -> None:
     if fresh or is_over or run.state() != run.row.state:  # with its end, it lost what its row says of it
         run.write([], fresh, time())
     run.carry_out(issue)
+
+
+def _withdrawn(run: DurableRun, leaf: Leaf) -> Outcome:
+    """How a leaf ends that was cancelled, and whose end nobody wrote down."""
+    if not isinstance(leaf, Call):
+        return Outcome("cancelled")
+    parked = run.story.parked.get(leaf.path)
+    return Outcome("unknown", detail=CRASHED) if parked is None else parked.delivered.outcome()
+
+
+def _is_unsent(calling: Calling) -> bool:
+    """Whether the last attempt ended without an effect, and the next one cannot have begun."""
+    return bool(calling.attempts) and not calling.maybe_done and calling.due > time()
 
 
 def _is_fresh(run: DurableRun, leaf: Leaf) -> bool:

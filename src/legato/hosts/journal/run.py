@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from random import random
 from time import monotonic, time
 from typing import TYPE_CHECKING, cast
 
@@ -38,6 +39,8 @@ from legato.model.payload import Payload
 if TYPE_CHECKING:
     from legato.hosts.journal.host import JournalHost
 
+RECORDED = 100  # attempts of a call that are written down; then each hundredth
+PATIENCE = 60.0  # seconds for which a call may find our own limits reached, before that counts
 ARMED = "armed"  # the handle of a wait without a timeout
 
 
@@ -112,7 +115,7 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
                 self.calls += 1
                 path = command.path
                 self.issued[path] = at
-                if command.step.definition.at_most_once:
+                if command.step.definition.at_most_once and not self.home.stopping:  # else it will not be sent
                     events.append(self.event(self._kind("intent"), path, Intent(), at))
             elif isinstance(command, Sleep | Wait):
                 self.pauses += 1
@@ -140,7 +143,7 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
     def changed_row(self, at: float) -> RunRow | None:
         """The run's row, if anything in it has changed."""
         state, row, due = self.state(), self.row, None
-        if state == "waiting":
+        if state in ("waiting", "parked"):
             started = self.story.started
             ends = (self.story.due, None if started is None else started.deadline)
             due = min((moment for moment in ends if moment is not None), default=None)
@@ -178,6 +181,24 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
         self.carry_out(commands)
         self.home.rest(self)
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a function has been asked and has not answered."""
+        return any(attempts.backoff is None for attempts in self.in_flight())
+
+    def abandon(self) -> None:
+        """Abort what is in flight, of which nobody is to hear any more."""
+        for attempts in list(self.in_flight()):
+            attempts.call.cancelled = True
+            attempts.withdraw()
+
+    def rearm(self) -> None:
+        """Set the timers of pauses anew: the clock by which they are due was set."""
+        for leaf in list(self.kernel.open_leaves()):
+            if isinstance(leaf, Sleep | Wait) and not isinstance(leaf.handle, Signal | None):
+                self.disarm(leaf)
+                self.pause(leaf)
+
     def _lost(self) -> None:
         """What happened contradicts the journal, by a mistake of ours: what is there counts, and is taken up again."""
         self.home.let_go(self)
@@ -195,7 +216,10 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
     def carry_out(self, commands: Sequence[Command]) -> None:
         """See InlineRun. What comes to one that has left memory changes nothing: it goes on elsewhere."""
         if not self.gone:
-            super().carry_out(commands)
+            try:
+                super().carry_out(commands)
+            finally:
+                self.busy = False  # whatever went wrong, what comes from outside is not put off for ever
 
     def _carry_out(self, command: Command) -> None:
         if isinstance(command, Sleep | Wait):
@@ -236,7 +260,7 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
         if isinstance(leaf, Call):
             if (parked := self.story.parked.get(leaf.path)) is not None:
                 self.postpone(leaf, parked.delivered.outcome())
-        elif not isinstance(leaf.handle, Signal):  # else it has ended, and is about to be told so
+        elif not leaf.ended and not isinstance(leaf.handle, Signal):  # else it has ended, or is about to be told so
             self.disarm(leaf)
             self.postpone(leaf, Outcome("cancelled"))
 
@@ -263,9 +287,15 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
 
     def retrying(self, attempts: Attempts, outcome: Outcome, delay: float) -> None:
         """See InlineRun: the budget of attempts is kept."""
-        at, path = time(), attempts.call.path
+        if self.gone:
+            return
+        if self.home.stopping:
+            attempts.rest()  # the next process goes on with it
+        at, path, number = time(), attempts.call.path, attempts.number
+        if number > RECORDED and number % RECORDED:
+            return  # of a call that only goes forward, to a function that is down for long
         record = Attempted(
-            attempts.number,
+            number,
             outcome.kind,
             outcome.status,
             outcome.detail,
@@ -278,11 +308,17 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
 
     def parks(self, attempts: Attempts, outcome: Outcome) -> bool:
         """See InlineRun: what must get through and did not is an operator's to decide."""
-        bound = attempts.bound
-        if attempts.call.cancelled or self.kernel.hard or not (bound.is_undo or bound.forward):
+        bound, call = attempts.bound, attempts.call
+        if self.gone:
+            return True
+        if outcome.overloaded and not call.cancelled and time() - self.issued.get(call.path, 0.0) < PATIENCE:
+            attempts.number -= 1  # it was our own limit, which many meet that wake together: no attempt
+            attempts.wait(random() * min(PATIENCE, 0.2 + self.now - attempts.started))
+            return True
+        if call.cancelled or self.kernel.hard or not (bound.is_undo or bound.forward):
             return False
         what = "the undo" if bound.is_undo else "a step that only goes forward"
-        self.park(attempts.call, outcome, f"{what} could not be done: {outcome.detail or outcome.kind}")
+        self.park(call, outcome, f"{what} could not be done: {outcome.detail or outcome.kind}")
         return True
 
     def park(self, call: Call, outcome: Outcome, why: str) -> None:
