@@ -85,7 +85,7 @@ class _Target:
         self._name = name
         self._step = step
         self.safe = step.idempotent
-        self.timeout = step.timeout or 30.0
+        self.timeout = (step.timeout or 30.0) + 0.0137  # not just when a timeout around it ends
 
     def idempotent(self, attempt: Attempt) -> bool:
         return self.safe

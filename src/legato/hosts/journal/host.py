@@ -169,7 +169,8 @@ class JournalHost(InlineHost):
         run.lane.leave(run)
         self.live.pop(run.key, None)
         run.part()
-        if (run.recovered or self.runs_with_data) and run.row.state != "failed":  # a failed one may be tried again
+        # One that failed, or was cancelled, may be tried again.
+        if (run.recovered or self.runs_with_data) and run.row.state in ("succeeded", "undone"):
             self.clear_data(run.id.decode(), run.recovered)
         if run.bound.retired:
             self.retire(run.bound)

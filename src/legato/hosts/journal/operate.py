@@ -195,7 +195,11 @@ class Operator:
         self._check_journal()
         await self._until_gone(row.id)
         try:
-            found = rewound(await self._host.program(row), stored)
+            bound = await self._host.program(row)
+            if bound.program.growth is None:
+                found = await self._host.beside.run(rewound, bound, stored)  # many replays, of many events perhaps
+            else:  # its program grows while it runs
+                found = rewound(bound, stored)
         except (NoWayBack, Unfit, DefinitionError) as error:
             raise NotPossible("state", f"it cannot be tried again: {error}", state=row.state) from None
         records: list[tuple[str, str, Record]] = [("retried", "", Retried(found.void))]
