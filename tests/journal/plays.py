@@ -47,8 +47,9 @@ DOWN = 0.1  # seconds between two processes
 class Functions:
     """Every function, by a seed; notes what was called in which life."""
 
-    def __init__(self, seed: int, trouble: float, hair: float = 0.0) -> None:
+    def __init__(self, seed: int, trouble: float, hair: float = 0.0, parks: bool = False) -> None:
         self.seed = seed
+        self.parks = parks  # whether an undo may be refused: then a journal parks its run, and nothing else does
         self.trouble = trouble
         self.hair = hair
         self.life = 0
@@ -67,7 +68,7 @@ class Functions:
         number = self._numbers[path] = self._numbers.get(path, 0) + 1
         random = Random(f"{self.seed}/{path}/{number}")
         after = random.uniform(0.001, random.choice((0.01, 1.0, 3.0))) + self.hair * random.random()
-        trouble = 0.1 if function == "undo" else self.trouble
+        trouble = 0.1 * self.parks if function == "undo" else self.trouble
         if random.random() >= trouble:
             return Act(payload=some_answer(random), after=after)
         if function == "undo":
@@ -126,7 +127,26 @@ def drawn(seed: int, size: int = 9) -> tuple[Drawn, list[Flow]]:
     """A random flow and those that it uses; the last one is the flow, which is durable."""
     found = Drawn(seed, size)
     main = msgspec.structs.replace(found.main, durable=True)
-    return found, [*found.flows.values(), main]
+    hairs = itertools.count(1)
+    return found, [_without_ties(flow, hairs) for flow in (*found.flows.values(), main)]
+
+
+def _without_ties(flow: Flow, hairs: Iterator[int]) -> Flow:
+    """The flow with times that differ a little each: two timers that are due at once may end in any order."""
+
+    def changed(tree: Any) -> Any:
+        if isinstance(tree, list):
+            return [changed(each) for each in tree]
+        if not isinstance(tree, dict):
+            return tree
+        return {
+            name: value + next(hairs) * 0.000_731
+            if name in ("timeout", "sleep") and isinstance(value, float)
+            else changed(value)
+            for name, value in tree.items()
+        }
+
+    return msgspec.convert(changed(msgspec.to_builtins(flow)), Flow)
 
 
 class Case(NamedTuple):
@@ -221,9 +241,9 @@ def wall_clock(now: Callable[[], float]) -> Generator[None]:
 class Lives:
     """A run on a journal, which may be cut off and taken up."""
 
-    def __init__(self, seed: int, trouble: float, flows: Sequence[Flow | Any]) -> None:
+    def __init__(self, seed: int, trouble: float, flows: Sequence[Flow | Any], parks: bool = False) -> None:
         self.flows = flows
-        self.functions = Functions(seed, trouble)
+        self.functions = Functions(seed, trouble, parks=parks)
         self.journal = MemoryJournal()
         self.kernel: Any = None
         self.answers: list[tuple[bytes, bool]] = []
@@ -255,7 +275,7 @@ class Lives:
             else:
                 await stage.host.recover()
             async with asyncio.timeout(HORIZON):
-                while not journal.crashed.is_set() and not self._is_over(stage):  # noqa: ASYNC110
+                while not journal.crashed.is_set() and not await self._is_over(stage):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             self.answers += [(payload.body, failure is None) for _, payload, failure in stage.ends]
             stage.stop()
@@ -263,10 +283,11 @@ class Lives:
 
         run_in_manual_time(main)
 
-    def _is_over(self, stage: Stage) -> bool:
+    async def _is_over(self, stage: Stage) -> bool:
         """Whether the run has ended; one that is parked goes on as an operator might have it."""
-        for run in list(stage.host.live.values()):
-            _decide(run)
+        for key, row in self.journal.rows.items():
+            if row.state == "parked" and (run := await stage.host.take_up(key)) is not None:
+                _decide(run)
         return all(row.ended is not None for row in self.journal.rows.values()) and not stage.host.live
 
 

@@ -135,10 +135,10 @@ class Replayed(Replay):
 def test_a_run_that_crashes_after_any_write_ends_and_repeats_only_what_was_open(block: int) -> None:
     crashes = 0
     for seed, trouble, flows, _ in cases(block * 1000 + 20_000, 12):
-        whole = Lives(seed, trouble, flows)
+        whole = Lives(seed, trouble, flows, parks=True)
         whole.begin()
         for writes in range(1, len(whole.journal.writes)):
-            lives = Lives(seed, trouble, flows)
+            lives = Lives(seed, trouble, flows, parks=True)
             lives.begin(most=writes)
             committed = {path for path, *_ in told(events_of(lives))}
             lives.go_on(writes)
@@ -159,7 +159,7 @@ def check_calls(lives: Lives, committed: set[str]) -> None:
 @pytest.mark.parametrize("seed", range(30_000, 30_800, 100))
 def test_a_run_that_crashes_again_and_again_ends(seed: int) -> None:
     [(_, trouble, flows, _)] = cases(seed, 1)
-    random, lives = Random(seed), Lives(seed, trouble, flows)
+    random, lives = Random(seed), Lives(seed, trouble, flows, parks=True)
     lives.begin(most=1)
     committed: set[str] = set()
     for _ in range(500):

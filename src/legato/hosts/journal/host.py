@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from time import monotonic, time
 from typing import Protocol
@@ -36,6 +37,7 @@ LEAST_KEPT = 86_400.0  # seconds: as long as the key of a start is known, its ru
 AT_A_TIME = 200  # runs that are taken up in one go
 REST = 2.0  # seconds: a run that is due sooner stays in memory, as reading it again would cost more
 LINGER = 0.5  # seconds that a run which was taken up stays in memory, though it may only wait
+STORING = 5.0  # seconds for which somebody waits for a write
 CLOCK_JUMP = 2.0  # seconds by which the clock must have been set for the log to say so
 PRIVATE = frozenset({b"authorization", b"proxy-authorization", b"cookie"})  # headers that are not written down
 
@@ -224,11 +226,11 @@ class JournalHost(InlineHost):
             bound = await self.program(stored.row)
             run = taken_up(self, bound, stored)
         except (DefinitionError, Unfit) as error:
-            self._park_unfit(stored, str(error))
+            await self._park_unfit(stored, str(error))
             raise Unfit(str(error)) from None
         except HostStop:
             why = "its code ends the process (SystemExit, or KeyboardInterrupt): mend it, then try again"
-            self._park_unfit(stored, why)
+            await self._park_unfit(stored, why)
             raise Unfit(why) from None
         self._unfit.pop(key, None)
         self.live[key] = run
@@ -252,7 +254,7 @@ class JournalHost(InlineHost):
         if bound.pin is not None:
             self._bound[bound.pin[0]] = bound
 
-    def _park_unfit(self, stored: StoredRun, why: str) -> None:
+    async def _park_unfit(self, stored: StoredRun, why: str) -> None:
         """A run that cannot be taken up is parked as a whole; an operator tries again when the cause is mended."""
         key, at, row = stored.row.id, time(), stored.row
         if row.state == "parked" and stored.events[-1].kind.startswith("parked"):
@@ -260,8 +262,11 @@ class JournalHost(InlineHost):
         seq = stored.events[-1].seq + 1 if stored.events else 0
         record = Parked(why, Delivered.of(Outcome("unknown", detail=why), "", 0, at))
         event = Event(key, seq, at, f"parked {seq}", "", record.encoded())
-        self.journal.append(Write([event], row._replace(state="parked", due=None), lambda: None))
+        written = asyncio.Event()
+        self.journal.append(Write([event], row._replace(state="parked", due=None), written.set))
         self.log.write("parked", run=id_text(key).decode(), flow=row.flow, detail=why)
+        with suppress(TimeoutError):  # who is told that it is parked may look at once
+            await asyncio.wait_for(written.wait(), STORING)
 
     # What goes on by itself.
 
