@@ -135,7 +135,7 @@ def _without_ties(flow: Flow, hairs: Iterator[int]) -> Flow:
     """The flow with times that differ a little each: two timers that are due at once may end in any order."""
 
     def changed(tree: Any) -> Any:
-        if isinstance(tree, list):
+        if isinstance(tree, list | tuple):
             return [changed(each) for each in tree]
         if not isinstance(tree, dict):
             return tree

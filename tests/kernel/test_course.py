@@ -103,7 +103,5 @@ def test_a_flow_that_only_goes_forward_is_not_within_one_that_is_not_durable(nam
 
 def test_what_is_wrong_with_a_flow_within_is_told_at_the_step() -> None:
     inner = Flow(name="inner", strategy="forward", steps=flow_of("steps: [a]").steps)
-    with pytest.raises(
-        DefinitionError, match="in the flow `inner`: `strategy: forward` needs a run"
-    ):
+    with pytest.raises(DefinitionError, match="in the flow `inner`: `strategy: forward` needs a run"):
         link(flow_of("steps: [{flow: inner}]"), {"inner": inner}.get)

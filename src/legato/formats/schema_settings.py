@@ -98,27 +98,7 @@ def _keys() -> dict[str, Schema]:
                 "examples": ["${env.CALLBACK_SECRET}"],
             }
         ),
-        "journal": or_variables(
-            {
-                "description": "The file that durable runs are written to; one process owns it.",
-                "type": "string",
-                "minLength": 1,
-                "default": defaults.journal,
-            }
-        ),
-        "keep_runs": duration(
-            "So long after their end durable runs are deleted; 0 keeps them for ever.",
-            0,
-            3650 * DAY,
-            defaults.keep_runs,
-        ),
-        "answer_within": duration(
-            "How long the caller of a durable flow waits for its result; then it gets 202 and where to look, and the "
-            "run goes on.",
-            0,
-            DAY,
-            defaults.answer_within,
-        ),
+        **_durable_keys(defaults),
         "data": or_variables(
             {
                 "description": "Where large data is kept, of Python code and of durable runs: files:FOLDER, "
@@ -157,6 +137,32 @@ def _direct_functions() -> Schema:
         "listed.",
         "default": Settings().direct_functions,
         "anyOf": [or_variables({"type": "boolean"}), {"type": "array", "items": function}],
+    }
+
+
+def _durable_keys(defaults: Settings) -> dict[str, Schema]:
+    return {
+        "journal": or_variables(
+            {
+                "description": "The file that durable runs are written to; one process owns it.",
+                "type": "string",
+                "minLength": 1,
+                "default": defaults.journal,
+            }
+        ),
+        "keep_runs": duration(
+            "So long after their end durable runs are deleted; 0 keeps them for ever.",
+            0,
+            3650 * DAY,
+            defaults.keep_runs,
+        ),
+        "answer_within": duration(
+            "How long the caller of a durable flow waits for its result; then it gets 202 and where to look, and the "
+            "run goes on.",
+            0,
+            DAY,
+            defaults.answer_within,
+        ),
     }
 
 
