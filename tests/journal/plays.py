@@ -245,7 +245,6 @@ class Lives:
         self.flows = flows
         self.functions = Functions(seed, trouble, parks=parks)
         self.journal = MemoryJournal()
-        self.kernel: Any = None
         self.answers: list[tuple[bytes, bool]] = []
         self._day = DAY
 
@@ -270,10 +269,9 @@ class Lives:
         async def live() -> None:
             journal.crashed = asyncio.Event()
             stage = Stage(self.functions, journal, self.flows)
+            await stage.host.recover()
             if begins:
-                self.kernel = stage.start("main", json_payload({"n": 1})).kernel
-            else:
-                await stage.host.recover()
+                stage.start("main", json_payload({"n": 1}))
             async with asyncio.timeout(HORIZON):
                 while not journal.crashed.is_set() and not await self._is_over(stage):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)

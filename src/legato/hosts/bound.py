@@ -120,13 +120,12 @@ class BoundProgram:
         self.calls: list[BoundCall] = []
         self._bind = bind
         self._metrics = metrics
-        self.least_timeout = self.timeout
         self._admit(program.calls)
+        # Of the calls that are known beforehand; one of code sees to its own time (see Attempts, Lane).
+        self.least_timeout = min([self.timeout, *(call.timeout for call in self.calls)])
         if program.growth is not None:
             program.growth.admit = self._admit
 
     def _admit(self, calls: Sequence[LinkedCall]) -> None:
         """Bind calls, all of them or, where one cannot be bound, none. Raises DefinitionError."""
-        bound = [BoundCall.of(call, self._bind(call), self._metrics.function(call.function)) for call in calls]
-        self.calls += bound
-        self.least_timeout = min([self.least_timeout, *(call.timeout for call in bound)])
+        self.calls += [BoundCall.of(call, self._bind(call), self._metrics.function(call.function)) for call in calls]
