@@ -53,4 +53,5 @@ def _last_ids(gateway: Gateway) -> list[str]:
 
 def step_outcome(step: dict[str, Any]) -> str:
     """How a step stands, in a word: its outcome, or what it is about."""
-    return step["state"] if step["state"] in ("running", "waiting", "parked") else step.get("outcome", step["state"])
+    state: str = step.get("state", "-")
+    return state if state in ("running", "waiting", "parked") else step.get("outcome", state)
