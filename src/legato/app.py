@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
+import signal
 import socket
 import sys
 import threading
@@ -28,7 +30,7 @@ from legato.connectors.builtin import BuiltinConnector
 from legato.connectors.callback import CallbackConnector
 from legato.connectors.http import HttpConnector
 from legato.connectors.python import PythonConnector
-from legato.errors import DefinitionError, StoreUnavailable
+from legato.errors import DefinitionError, HostStop, StoreUnavailable
 from legato.gateway.credentials import is_loopback
 from legato.gateway.gateway import Gateway
 from legato.gateway.problems import of_failure, of_input, status_of
@@ -297,6 +299,7 @@ class App:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
+        asyncio.get_running_loop().set_exception_handler(self._unhandled)
         asyncio.get_running_loop().set_default_executor(_UsersThreads(thread_name_prefix="legato-user"))
         folding = asyncio.create_task(self._fold_metrics())
         await self._recover()
@@ -307,6 +310,14 @@ class App:
         folding.cancel()
         await Beside(1).run(self.catalog.close)
         await self.close()
+
+    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What nobody has handled. A flow's code that ends the process has it end as it should (contract 7)."""
+        if isinstance(context.get("exception"), HostStop):
+            self.log.write("stopped_by_code", detail="the code of a flow raised SystemExit or KeyboardInterrupt")
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            loop.default_exception_handler(context)
 
     async def _fold_metrics(self) -> None:
         folded, beside = 0, Beside(1)

@@ -187,3 +187,27 @@ def test_code_that_hangs_is_timed_out_in_every_attempt(scene: Start, crashes: bo
     assert started.until(run, *ENDS) == "failed"
     released.set()
     assert len(started.function.requests) == 2 + crashes
+
+
+def test_code_that_ends_the_process_ends_it_once(scene: Start) -> None:
+    """It is parked by the next one, instead of ending that, too."""
+    code = """
+import sys
+from legato import Context, flow
+
+@flow(name="coded", durable=True, version="1")
+async def coded(ctx: Context, order):
+    await ctx.call("a", order)
+    sys.exit(3)
+"""
+    started = scene({}, limits={"drain": "1s"})
+    started.serve_code(code)
+    run = begin(started, "coded")
+    assert started.gateway.process.wait(20.0) == 0
+    started.gateway.let_go()
+    started.serve_module()
+    started.until(run, "parked")
+    assert started.gateway.process.poll() is None
+    document = started.gateway.api("GET", f"/api/runs/{run}").json()
+    assert "ends the process" in document["parked"][0]["why"]
+    assert started.called() == ["a"]

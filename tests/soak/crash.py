@@ -113,6 +113,8 @@ class Round:
         """Runs that have not ended; those that wait for a signal get it."""
         left = self.gateway.left()
         for run, state in left:
+            if state == "parked":
+                await self.callers.decide(run)
             document = await self.callers.show(f"/api/runs/{run}") if state == "waiting" else None
             for wait in [] if document is None else document.get("waiting_for") or ():
                 if wait.get("signal") and not wait.get("until"):

@@ -149,6 +149,21 @@ class Callers:
                 return
             await asyncio.sleep(AGAIN)
 
+    async def decide(self, run: str) -> None:
+        """Choose what becomes of what is parked: it is never made again."""
+        document = await self.show(f"/api/runs/{run}")
+        for parked in (document or {}).get("parked") or ():
+            choice = {
+                "path": parked["path"],
+                "action": self.random.choice(("skip", "done")),
+                "result": {"said": "done"},
+            }
+            if choice["action"] == "skip":
+                del choice["result"]
+            reply = await self.ask("POST", f"/api/runs/{run}/retry", json.dumps(choice).encode(), {})
+            if reply is not None and reply.status < 500:
+                assert reply.status in (200, 202, 409), f"a choice was answered {reply.status} {reply.body!r}"
+
     async def show(self, path: str) -> Any:
         """A document of the API; None if there is no answer."""
         reply = await self.ask("GET", path, b"", {})

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from legato.hosts.journal.records import Attempted, Cancelled, Delivered, Ended, Started, payload_of
+from legato.hosts.journal.records import Attempted, Cancelled, Decided, Delivered, Ended, Started, payload_of
 from tests.soak.crash_callers import Promises
 from tests.soak.crash_flows import Document
 from tests.soak.crash_functions import Asked, Functions, answer_of
@@ -16,7 +16,7 @@ from tests.soak.crash_gateway import Gateway, Noted, Wreck
 from tests.soak.crash_model import Ending, Expected, order_of, paths_in
 
 ENDS = ("succeeded", "failed", "undone", "cancelled")
-MOST = {"once": 1, "firm": 4, "again": 8, "undo": 16}  # attempts
+MOST = {"once": 1, "firm": 4, "never": 1, "again": 8, "undo": 16, "sure": 1_000_000}  # attempts
 
 
 class Violation(AssertionError):
@@ -82,7 +82,7 @@ class Deaths:
             # A request that was under way in the network when its sender died comes later; it is of its life.
             in_flight = len({each.life for each in asked if each.life < (committed or self._deaths)})
             self.in_flight += in_flight
-            most = MOST[asked[0].function] + in_flight
+            most = MOST[asked[0].function] + (in_flight if asked[0].function != "never" else 0)
             if len(asked) > most:
                 raise Violation(f"{key} was called {len(asked)} times, and may be {most} times", run)
             lives = [each.life for each in asked]
@@ -104,6 +104,7 @@ class RunRecord:
         self.order: dict[str, int] = {}
         self.cancels: list[Cancelled] = []
         self.attempts: dict[str, int] = {}
+        self.decided: set[str] = set()
         self.started: Started | None = None
         self.ended: Ended | None = None
         for event in events:
@@ -114,6 +115,8 @@ class RunRecord:
                     self.ended = record
                 case Cancelled() as record:
                     self.cancels.append(record)
+                case Decided() as record:
+                    self.decided.add(event.path)
                 case Attempted() as record:
                     self.attempts[event.path] = self.attempts.get(event.path, 0) + 1
                 case Delivered() as record:
@@ -123,6 +126,13 @@ class RunRecord:
                     self.evidence[event.path] = Ending(record.kind, record.status, value, record.maybe_done)
                 case _:
                     pass
+
+    @property
+    def late(self) -> set[str]:
+        """Leaves that ended after something had failed, or the run was cancelled."""
+        bad = [self.order[path] for path, ending in self.evidence.items() if ending.kind != "ok"]
+        bad += [event.seq for event in self.events if event.kind.startswith("cancel")]
+        return {path for path, seq in self.order.items() if bad and seq > min(bad)}
 
     def of(self, what: str) -> Violation:
         """A violation that this record shows."""
@@ -153,7 +163,8 @@ class Ends:
             raise record.of(f"its row does not say what its record does: {record.ended.state}")
         self.by_state[record.state] = self.by_state.get(record.state, 0) + 1
         self._check_calls(record)
-        expected = Expected(self._flows, record.flow, value_of(record.started.input), record.evidence)
+        value = value_of(record.started.input)
+        expected = Expected(self._flows, record.flow, value, record.evidence, record.late)
         self._check_state(record, expected)
         self._check_undo(record, expected)
         self._check_handlers(record)
@@ -169,14 +180,15 @@ class Ends:
             if any(each.effect for each in asked) and not ending.effect_possible:
                 raise record.of(f"{path} had an effect, and its outcome says {outcome.kind} {outcome.detail}")
             answers = {each.answered for each in asked}
-            if outcome.status and outcome.status not in answers:
+            if outcome.status and outcome.status not in answers and path not in record.decided:
                 raise record.of(f"{path} ended with {outcome.status}, and what was answered is {answers}")
-            if outcome.kind == "ok":
+            if outcome.kind == "ok" and path not in record.decided:
                 meant = answer_of(self._functions.seed, key, asked[0].body)
                 if ending.value != meant:
                     raise record.of(f"{path} left {ending.value}, and answered {meant}")
         for path, outcome in record.outcomes.items():
-            if outcome.function and outcome.kind == "ok" and f"{record.run}/{path}" not in self._functions.by_key:
+            is_called = f"{record.run}/{path}" in self._functions.by_key
+            if outcome.function and outcome.kind == "ok" and not is_called and path not in record.decided:
                 raise record.of(f"{path} went well, and nobody was called")
             if record.attempts.get(path, 0) >= MOST.get(outcome.function, 99):
                 raise record.of(f"{path} was tried again {record.attempts[path]} times")

@@ -13,6 +13,8 @@ SUBS = ("sub-a", "sub-b")
 RETRIES: dict[str, Document] = {
     "once": {},
     "firm": {"retry": {"attempts": 4, "backoff": "20ms", "max_backoff": "200ms"}},
+    "never": {"at_most_once": True},  # a second time
+    "sure": {},  # tried until it is done: it stands after a pivot
     "again": {"retry": {"attempts": 8, "backoff": "20ms", "max_backoff": "200ms"}, "timeout": "1s"},
 }
 UNDO: Document = {"call": "undo", "timeout": "1s", "retry": {"attempts": 16, "backoff": "20ms", "max_backoff": "200ms"}}
@@ -35,7 +37,12 @@ class Drawing:
         steps = self._steps(0, in_loop=is_sub) or [self._call(0)]
         if is_sub:
             return {"steps": steps}
+        if random.random() < 0.15:
+            steps.append({"call": "again", "id": self._id("s"), **RETRIES["again"], "pivot": True})
+            steps += [{"call": "sure", "id": self._id("s"), "timeout": "1s"} for _ in range(random.choice((1, 2)))]
         flow: Document = {"durable": True, "answer_within": random.choice(("100ms", "1s", "5s")), "steps": steps}
+        if random.random() < 0.1:
+            flow["timeout"] = random.choice(("500ms", "2s"))
         if random.random() < 0.2:
             flow["on_failure"] = [{"call": "again", **RETRIES["again"], "id": "sorry"}]
         if random.random() < 0.2:
@@ -70,7 +77,7 @@ class Drawing:
 
     def _call(self, depth: int, in_loop: bool = True) -> Document:
         random = self.random
-        function = random.choice(("once", "firm", "again", "again"))
+        function = random.choice(("once", "firm", "again", "again") if random.random() < 0.95 else ("never",))
         step = {"call": function, "id": self._id("s"), **RETRIES[function]}
         if random.random() < 0.5:
             step["undo"] = UNDO
@@ -110,6 +117,8 @@ class Drawing:
             step["undo"] = UNDO
         elif self.random.random() < 0.3:
             step["on_error"] = self._on_error(depth, in_loop)
+        if self.random.random() < 0.2:
+            step["timeout"] = self.random.choice(("300ms", "1s"))
         return step
 
     def _parallel(self, depth: int, in_loop: bool) -> Document:

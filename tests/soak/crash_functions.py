@@ -49,6 +49,11 @@ def behaviour(seed: int, key: str, function: str) -> list[str]:
             trouble = random.choices(["down", "broken", "cut", "cut-done", "hang"], (4, 4, 2, 2, 1), k=3)
             verdict = random.choices(["ok", "refused", "broken"], (90, 6, 4))[0]
             return [*trouble[: random.choice((0, 0, 0, 1, 2, 3))], verdict]
+        case "sure":
+            trouble = random.choices(["down", "broken", "cut", "cut-done", "hang"], (4, 4, 2, 2, 1), k=3)
+            return [*trouble[: random.choice((0, 0, 1, 3))], "ok"]
+        case "never":
+            return random.choices(["ok", "refused", "broken", "cut-done"], (80, 8, 6, 6))
         case "firm":
             verdict = random.choices(["ok", "refused", "broken", "cut-done"], (90, 6, 2, 2))[0]
             return [*["down"] * random.choice((0, 0, 0, 1, 3)), verdict]

@@ -86,9 +86,9 @@ class Gateway:
         self.life += 1
         entries: dict[str, object] = {
             name: {"url": f"http://127.0.0.1:{self.functions}/{self.life}/{name}", "timeout": "20s"}
-            for name in ("once", "firm")
+            for name in ("once", "firm", "never")
         }
-        for name in ("again", "undo"):
+        for name in ("again", "undo", "sure"):
             entries[name] = {"url": f"http://127.0.0.1:{self.functions}/{self.life}/{name}", "idempotent": True}
         settings = {"listen": f"127.0.0.1:{self.port}", "functions": entries, "limits": {"drain": "10s"}}
         write_project(self.folder, self.flows, settings)

@@ -7,13 +7,15 @@ nothing after it was, and that is right only where something else failed, or the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from tests.soak.crash_flows import Document
 
 # What was done and has an undo, in order: paths, and what was done side by side.
 Trail = list["str | list[Trail]"]
+
+PIVOT = "(pivot)"  # at the beginning of a trail: nothing in it is undone any more
 
 
 class Ending:
@@ -37,9 +39,17 @@ class Stopped(Exception):
 class Expected:
     """What a run must have come to. `due` are trails to be undone, each in its order, those of handled failures too."""
 
-    def __init__(self, flows: Mapping[str, Document], name: str, value: Any, evidence: Mapping[str, Ending]) -> None:
+    def __init__(
+        self,
+        flows: Mapping[str, Document],
+        name: str,
+        value: Any,
+        evidence: Mapping[str, Ending],
+        late: Container[str] = (),
+    ) -> None:
         self._flows = flows
         self._evidence = evidence
+        self._late = late  # leaves that ended when something may have been cancelled already
         self.due: list[Trail] = []
         self.end = "succeeded"
         self.value: Any = None
@@ -50,7 +60,7 @@ class Expected:
             self.end = "failed"
         except Stopped:
             self.end = "stopped"
-        self.rest = trail  # what is to be undone if the run did not succeed
+        self.rest = [] if trail[:1] == [PIVOT] else trail  # what is to be undone if the run did not succeed
 
     # The language.
 
@@ -114,6 +124,8 @@ class Expected:
             trail.append(path)
         if ending.kind != "ok":
             raise Failed
+        if "pivot" in step:
+            trail[:] = [PIVOT]
         return ending.value
 
     def _wait(self, step: Document, path: str) -> Any:
@@ -126,10 +138,23 @@ class Expected:
 
     def _group(self, step: Document, steps: list[Document], path: str, value: Any, trail: Trail) -> Any:
         since = len(trail)
-        value = self._sequence(steps, f"{path}.", value, trail)
-        if "undo" in step:
+        timer = self._evidence.get(f"{path}/timeout")
+        try:
+            value = self._sequence(steps, f"{path}.", value, trail)
+        except Stopped:
+            if timer is not None and timer.kind == "ok":
+                raise Failed from None  # its time was up
+            raise
+        if "undo" in step and self._is_done(path):
             trail[since:] = [path]
         return value
+
+    def _is_done(self, path: str) -> bool:
+        """Whether a group is done whose last step is: not if it was cancelled before that came to be known."""
+        within = f"{path}."
+        if any(leaf.startswith(within) and leaf in self._late for leaf in self._evidence):
+            return f"{path}/undo" in self._evidence
+        return True
 
     def _parallel(self, branches: Mapping[str, Document], path: str, value: Any, trail: Trail) -> Any:
         trails: list[Trail] = [[] for _ in branches]

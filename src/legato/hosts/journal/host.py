@@ -16,7 +16,7 @@ from legato.hosts.inline import InlineHost, InlineRun, Reply
 from legato.hosts.journal.recorder import recorder
 from legato.hosts.journal.records import Delivered, Parked, PayloadRecord, Started
 from legato.hosts.journal.replay import StoredCaller, Unfit, go_on, taken_up
-from legato.hosts.journal.run import DurableRun
+from legato.hosts.journal.run import ENDS_THE_PROCESS, DurableRun
 from legato.hosts.journal.story import Story
 from legato.hosts.lane import Lane
 from legato.kernel import VERSION, Call
@@ -229,9 +229,8 @@ class JournalHost(InlineHost):
             await self._park_unfit(stored, str(error))
             raise Unfit(str(error)) from None
         except HostStop:
-            why = "its code ends the process (SystemExit, or KeyboardInterrupt): mend it, then try again"
-            await self._park_unfit(stored, why)
-            raise Unfit(why) from None
+            await self._park_unfit(stored, ENDS_THE_PROCESS)
+            raise Unfit(ENDS_THE_PROCESS) from None
         self._unfit.pop(key, None)
         self.live[key] = run
         go_on(run, key in self.rewound)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from legato.errors import HostStop
 from legato.kernel import Command, Facts, Leaf, Program, Run
 from legato.model.outcome import Outcome, Reason
 from legato.model.payload import Payload
@@ -17,6 +18,8 @@ class Scribe(Protocol):
     """Who writes down what happens to a run, with the commands that it has caused."""
 
     def delivered(self, leaf: Leaf, outcome: Outcome, commands: Sequence[Command]) -> None: ...
+
+    def stopped(self, leaf: Leaf, outcome: Outcome) -> None: ...
 
     def was_cancelled(self, reason: Reason, hard: bool, commands: Sequence[Command]) -> None: ...
 
@@ -30,7 +33,12 @@ class Recorder(Run):
 
     def deliver(self, leaf: Leaf, outcome: Outcome) -> Sequence[Command]:
         """Take an outcome."""
-        commands = Run.deliver(self, leaf, outcome)
+        try:
+            commands = Run.deliver(self, leaf, outcome)
+        except HostStop:
+            if self.scribe is not None:
+                self.scribe.stopped(leaf, outcome)
+            raise
         if self.scribe is None:
             return commands
         self.scribe.delivered(leaf, outcome, commands)

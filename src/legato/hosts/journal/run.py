@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 RECORDED = 100  # attempts of a call that are written down; then each hundredth
 PATIENCE = 60.0  # seconds for which a call may find our own limits reached, before that counts
+ENDS_THE_PROCESS = "its code ends the process (SystemExit, or KeyboardInterrupt): mend it, then try again"
 ARMED = "armed"  # the handle of a wait without a timeout
 
 
@@ -80,7 +81,26 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
 
     def delivered(self, leaf: Leaf, outcome: Outcome, commands: Sequence[Command]) -> None:
         """See Scribe."""
-        at, path = time(), leaf.path
+        at = time()
+        outcome_event = self._outcome_event(leaf, outcome, at)
+        if self.ahead is None:
+            self.write([outcome_event], commands, at)
+        else:
+            (decided, stored), self.ahead = self.ahead, None
+            self.write([decided, outcome_event], commands, at, stored)
+
+    def stopped(self, leaf: Leaf, outcome: Outcome) -> None:
+        """See Scribe. The run is parked as a whole: the next process would be ended, too."""
+        at = time()
+        events = [self._outcome_event(leaf, outcome, at)]
+        parked = Parked(ENDS_THE_PROCESS, Delivered.of(Outcome("unknown", detail=ENDS_THE_PROCESS), "", 0, at))
+        events.append(self.event(f"parked {self.seq}", "", parked, at))
+        self.row = self.row._replace(state="parked", due=None)
+        self.home.journal.append(Write(events, self.row, lambda: None))
+        self.home.let_go(self)
+
+    def _outcome_event(self, leaf: Leaf, outcome: Outcome, at: float) -> Event:
+        path = leaf.path
         if isinstance(leaf, Call):
             self.calls -= 1
             calling = self.story.calls.get(path)
@@ -90,12 +110,7 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
             self.pauses -= 1
             signal = leaf.handle.identity if isinstance(leaf.handle, Signal) else ""
             record = Delivered.of(outcome, "", 1, self.story.pauses[path].began, signal)
-        outcome_event = self.event(self._kind("outcome"), path, record, at)
-        if self.ahead is None:
-            self.write([outcome_event], commands, at)
-        else:
-            (decided, stored), self.ahead = self.ahead, None
-            self.write([decided, outcome_event], commands, at, stored)
+        return self.event(self._kind("outcome"), path, record, at)
 
     def was_cancelled(self, reason: Reason, hard: bool, commands: Sequence[Command]) -> None:
         """See Scribe."""
