@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.admin.durable import Durable, next_event
+from tests.admin.durable import Durable, next_event, until
 from tests.admin.serving import PATIENCE, until
 
 NOBODY = "01a20160-fac4-74f0-8a7c-5d4437c1cffc"
@@ -304,8 +304,8 @@ def test_one_key_is_one_signal(gateway: Durable) -> None:
     for thread in threads:
         thread.join(PATIENCE)
     assert sorted(replies) == [200] * 7 + [202]
-    document = gateway.until_state(run, "waiting")
-    assert [each["path"] for each in document["waiting_for"]] == ["two"], "the second wait has got none"
+    until(lambda: [each["path"] for each in gateway.document(run).get("waiting_for", ())] == ["two"])
+    assert [each["path"] for each in gateway.document(run)["waiting_for"]] == ["two"], "the second wait has got none"
     assert gateway.about(run, "/signals/x", 2, idempotency_key="k").status == 422
     assert gateway.about(run, "/signals/x", 2).status == 202
     assert gateway.until_state(run, "succeeded")["result"] == 2
