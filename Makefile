@@ -2,11 +2,13 @@
 #
 #   PYTHON=python3.12   which Python makes the virtualenv (3.11 or later)
 #   SECONDS=600         how long `make soak` sends requests, and reads and runs random flows
+#   KILLS=1000          how often `make soak` kills a gateway, a bit more than a second each
 #   ARGS=--quick        what `make bench` passes on
 #   PROCESSES=1         in how many processes `make test` runs them; most of their time is waiting
 
 PYTHON ?= python3
 SECONDS ?= 600
+KILLS ?= 1000
 ARGS ?=
 PROCESSES ?= 3
 
@@ -74,11 +76,13 @@ bench: $(BENCH_STAMP) ## measure what a request costs, beside peers (Linux; need
 		|| echo "==> no Bun: it is left out of the comparison"
 	@$(PY) -m bench $(ARGS)
 
-soak: $(STAMP) ## long campaigns: random flows against the model, random requests and texts for SECONDS (600) each
+soak: $(STAMP) ## long campaigns: random flows against the model, random requests and texts for SECONDS each, KILLS kills
 	@echo "==> random flows"
 	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest tests/kernel tests/hosts tests/model tests/formats
 	@echo "==> random requests for $(SECONDS) seconds"
 	@$(PY) -m tests.soak.fuzz_http --seconds $(SECONDS)
+	@echo "==> $(KILLS) kills of a gateway with durable runs"
+	@$(PY) -m tests.soak.crash --kills $(KILLS)
 	@echo "==> random texts for $(SECONDS) seconds"
 	@$(PY) -m tests.soak.fuzz_language --seconds $(SECONDS)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.admin.durable import Durable, next_event, until
+from tests.admin.durable import Durable, next_event
 from tests.admin.serving import PATIENCE, until
 
 NOBODY = "01a20160-fac4-74f0-8a7c-5d4437c1cffc"

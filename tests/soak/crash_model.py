@@ -8,6 +8,7 @@ nothing after it was, and that is right only where something else failed, or the
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from tests.soak.crash_flows import Document
@@ -139,12 +140,11 @@ class Expected:
     def _group(self, step: Document, steps: list[Document], path: str, value: Any, trail: Trail) -> Any:
         since = len(trail)
         timer = self._evidence.get(f"{path}/timeout")
-        try:
-            value = self._sequence(steps, f"{path}.", value, trail)
-        except Stopped:
-            if timer is not None and timer.kind == "ok":
-                raise Failed from None  # its time was up
-            raise
+        if timer is not None and timer.kind == "ok":  # its time was up
+            with suppress(Failed, Stopped):
+                self._sequence(steps, f"{path}.", value, trail)
+            raise Failed
+        value = self._sequence(steps, f"{path}.", value, trail)
         if "undo" in step and self._is_done(path):
             trail[since:] = [path]
         return value
