@@ -57,6 +57,9 @@ class Deaths:
         for run in self._promises.runs:
             if run not in wreck.runs:
                 raise Violation("a run that was acknowledged is lost", run)
+        for run, start in self._promises.runs.items():
+            if start.status != 202 and "ended" not in {kind.partition(" ")[0] for _, kind, _ in self._events[run]}:
+                raise Violation(f"its caller was told the end ({start.status}), and that is lost", run)
         for run, identity in self._promises.signals:
             if (identity, "signal") not in {(path, kind) for _, kind, path in self._events.get(run, [])}:
                 raise Violation(f"a signal that was acknowledged is lost: {identity}", run)

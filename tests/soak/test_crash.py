@@ -142,7 +142,7 @@ def test_another_body_under_the_same_key_is_found() -> None:
 
 def test_what_is_acknowledged_and_not_there_is_found() -> None:
     seen = Seen()
-    seen.promises.runs[RUN] = Start(1, "flow", "")
+    seen.promises.runs[RUN] = start = Start(1, "flow", "", RUN, 202)
     with pytest.raises(Violation, match="a run that was acknowledged is lost"):
         seen.die(1, there=False)
     seen.die(1, STARTED)
@@ -150,6 +150,10 @@ def test_what_is_acknowledged_and_not_there_is_found() -> None:
     with pytest.raises(Violation, match="a signal that was acknowledged is lost"):
         seen.die(2, STARTED)
     seen.die(2, STARTED, ("signal", "go#1"))
+    start.status = 200
+    with pytest.raises(Violation, match=r"its caller was told the end \(200\), and that is lost"):
+        seen.die(2, STARTED, ("signal", "go#1"))
+    start.status = 202
     seen.promises.cancels[RUN] = False
     with pytest.raises(Violation, match="a cancel that was acknowledged is lost"):
         seen.die(3, STARTED, ("signal", "go#1"))
