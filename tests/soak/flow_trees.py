@@ -24,7 +24,7 @@ TELLING: dict[str, Any] = {
     "retry": {"attempts": 2}, "undo": "zz", "method": "PATCH", "path": "/zz", "query": {"zz": 1}, "id": "zz",
     "headers": {"x-zz": "1"}, "encode": "form", "decode": "text", "success": 299, "return_status": True, "status": 504,
     "idempotent": True, "hedge": "3s", "on_response": "m:f", "join": "any", "merge": "first", "concurrency": 3,
-    "tolerate": 7, "min_successful": 0, "collect": "outcomes", "attempts": 5, "backoff": "3s", "max_backoff": "1h",
+    "tolerate": 7, "min_successful": 0, "collect": "outcomes", "attempts": 5, "backoff": "3s", "max_backoff": "59m",
     "when_status": [502], "name": "zz", "delay": "3s", "on_failure": ["zz"], "finally": ["zz"], "callback": "http://h/zz",
     "answer_within": "1s", "on_disconnect": "cancel", "steps": ["zz"], "call": "zz", "value": 1,
 }  # fmt: skip
