@@ -362,7 +362,7 @@ def test_signals_survive_a_crash(tmp_path: Any) -> None:
     gateway.kill()
     gateway.start()
     try:
-        assert [each["path"] for each in gateway.until_state(run, "waiting")["waiting_for"]] == ["two"]
+        until(lambda: [each["path"] for each in gateway.document(run).get("waiting_for", ())] == ["two"])
         assert gateway.about(run, "/signals/x", 1, idempotency_key="one").status == 200
         assert gateway.about(run, "/signals/x", 2, idempotency_key="two").status == 202
         assert gateway.until_state(run, "succeeded")["result"] == 2

@@ -34,6 +34,9 @@ class Change(NamedTuple):
 class _File(apsw.VFSFile):
     def __init__(self, base: str, name: Any, flags: Any, disk: Disk) -> None:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
+        assert path is not None, (
+            "a file of no name, wherever temporary files are: a commit must not depend on that place"
+        )
         self._name = os.path.basename(path)
         self._disk = disk
         is_new = not os.path.exists(path)

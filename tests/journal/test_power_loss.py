@@ -153,3 +153,12 @@ def test_this_disk_would_show_a_journal_that_does_not_sync(tmp_path: Path, monke
     marks = [n + 1 for n, change in enumerate(scenario.disk.changes) if change.kind == "mark"]
     with pytest.raises(AssertionError, match="are not the first"):
         lose_power(scenario, tmp_path / "lost", marks, Random(4))
+
+
+def test_who_writes_syncs_at_each_commit_and_needs_no_place_for_temporary_files(tmp_path: Path) -> None:
+    file = journal_file.JournalFile(str(tmp_path / "j.db"))
+    connection = file.own()
+    asked = ("journal_mode", "synchronous", "temp_store")
+    assert [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked] == ["wal", 2, 2]
+    connection.close()
+    file.release()

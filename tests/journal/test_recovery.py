@@ -148,3 +148,24 @@ def test_what_may_have_been_done_and_is_tried_again_by_an_operator_may_still_hav
         assert state(stage) == "undone"
 
     crash("durable: true\nsteps: [{call: pay, undo: refund, at_most_once: true}]", before, after, then)
+
+
+def test_an_attempt_waits_until_the_failure_before_it_is_on_disk() -> None:
+    """Else a crash would forget failures, and more attempts be made than there may be."""
+
+    async def main(_: ManualClock) -> None:
+        script, journal = ScriptedConnector(), MemoryJournal(most=2)  # the start, and one failure
+        script.script("a", retryable(503))
+        flow = flow_of("durable: true\nsteps: [{call: a, retry: {attempts: 9, backoff: 1ms}}]")
+        stage = Stage(script, journal, [flow])
+        stage.start("main", json_payload(1))
+        await settled(20.0)
+        assert called(script) == ["a", "a"]
+        stage.stop()
+        stage = Stage(script, journal.copy(), [flow])
+        await stage.host.recover()
+        await settled(20.0)
+        assert len(called(script)) == 9 + 1, "nine attempts, and one that was in flight"
+        stage.stop()
+
+    run_in_manual_time(main)

@@ -115,7 +115,8 @@ class JournalFile:
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()[0][0]
         if mode != "wal":
             raise StoreUnavailable(f"{self.label}: the file system has no shared memory for its log; name another")
-        for pragma in ("synchronous = FULL", f"cache_size = {CACHE}", f"wal_autocheckpoint = {CHECKPOINT}"):
+        memory = "temp_store = MEMORY"  # a commit must not depend on the place of temporary files
+        for pragma in ("synchronous = FULL", memory, f"cache_size = {CACHE}", f"wal_autocheckpoint = {CHECKPOINT}"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         if not connection.execute("PRAGMA application_id").fetchall()[0][0]:
             connection.execute("BEGIN IMMEDIATE")

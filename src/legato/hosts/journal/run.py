@@ -301,7 +301,7 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
     # What attempts tell.
 
     def retrying(self, attempts: Attempts, outcome: Outcome, delay: float) -> None:
-        """See InlineRun: the budget of attempts is kept."""
+        """See InlineRun: the budget of attempts is kept. The next one begins when this one's failure is on disk."""
         if self.gone:
             return
         if self.home.stopping:
@@ -319,7 +319,13 @@ class DurableRun(InlineRun, eq=False, kw_only=True):
             at + delay,
             attempts.call.function,
         )
-        self.write([self.event(f"attempt {self.seq}", path, record, at)], (), at)
+        attempts.rest()
+
+        def then() -> None:
+            if not (self.gone or self.home.stopping) and attempts.call.handle is attempts:
+                attempts.wait(max(0.0, at + delay - time()))
+
+        self.write([self.event(f"attempt {self.seq}", path, record, at)], (), at, then)
 
     def parks(self, attempts: Attempts, outcome: Outcome) -> bool:
         """See InlineRun: what must get through and did not is an operator's to decide."""
