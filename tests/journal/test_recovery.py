@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from legato.hosts.journal.records import Decided, Delivered, record_of
+from legato.hosts.journal.records import Decided, Delivered, Parked, record_of
 from legato.model.journal import RunQuery
 from legato.model.outcome import Kind
 from legato.model.payload import json_payload
-from legato.testing import ManualClock, ScriptedConnector, ok, refused, retryable, run_in_manual_time
+from legato.testing import ManualClock, ScriptedConnector, ok, refused, retryable, run_in_manual_time, unknown
 from tests.journal.stage import MemoryJournal, Stage
 from tests.language.play import flow_of
 
@@ -169,3 +169,23 @@ def test_an_attempt_waits_until_the_failure_before_it_is_on_disk() -> None:
         stage.stop()
 
     run_in_manual_time(main)
+
+
+def test_what_is_parked_may_have_been_done_if_an_earlier_attempt_may_have_done_it() -> None:
+    def script_it(script: ScriptedConnector) -> None:
+        script.script("late", unknown(500), retryable(503))
+
+    async def then(stage: Stage, script: ScriptedConnector) -> None:
+        assert state(stage) == "failed"
+
+    flow = (
+        "durable: true\ntimeout: 10s\nsteps: [{call: a, pivot: true}, {call: late, retry: {attempts: 3, backoff: 1s}}]"
+    )
+    journal = crash(flow, script_it, script_it, then)
+    [events] = journal.stored.values()
+    [parked] = [record_of(event.kind, event.body) for event in events if event.kind.startswith("parked")]
+    assert isinstance(parked, Parked)
+    assert (parked.delivered.kind, parked.delivered.maybe_done) == ("retryable", True)
+    [late] = [record_of(event.kind, event.body) for event in events if (event.kind, event.path) == ("outcome", "late")]
+    assert isinstance(late, Delivered)
+    assert late.maybe_done

@@ -89,9 +89,11 @@ class Attempts(msgspec.Struct, eq=False):
             if len(run.noted) <= NOTED:
                 detail = outcome.detail[:DETAIL]
                 run.noted.append((bound, self.number, self.started, now, outcome.kind, outcome.status, detail))
-            if self._tries_again(outcome) or run.parks(self, outcome):
+            if self._tries_again(outcome):
                 return
             outcome.maybe_done = self.maybe_done
+            if run.parks(self, outcome):
+                return
             run.note_failure(self.call, outcome)
         self.call.handle = None
         if run.busy:
